@@ -9,6 +9,7 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/bench/shard"
 	"lastack/report/document"
 )
 
@@ -85,7 +86,7 @@ func shardWords(of *record.Shard) string {
 		s += fmt.Sprintf(", by a clock known within %s", us(of.ClockUncertaintyUs))
 	}
 	if len(of.Absent) > 0 {
-		s += fmt.Sprintf("; without shards %s, which did not come", strings.Trim(strings.Join(strings.Fields(fmt.Sprint(of.Absent)), ", "), "[]"))
+		s += "; without " + shard.Names(of.Absent) + ", which did not come"
 	}
 	return s
 }

@@ -60,8 +60,8 @@ func (m *Merger) addKernels(r *record.Run) {
 			counters = most(counters, p.Counters)
 			peak, final = bySide(peak, p.States.Peak, most), bySide(final, p.States.Final, most)
 		}
-		r.Counters = sum(r.Counters, counters)
-		r.States.Peak, r.States.Final = bySide(r.States.Peak, peak, sum), bySide(r.States.Final, final, sum)
+		r.Counters = record.Sum(r.Counters, counters)
+		r.States.Peak, r.States.Final = bySide(r.States.Peak, peak, record.Sum), bySide(r.States.Final, final, record.Sum)
 	}
 	for i := range m.parts {
 		if s := m.parts[i].States.Source; s != r.States.Source {
@@ -93,7 +93,7 @@ func (m *Merger) addSides(r *record.Run) {
 			return
 		}
 		for side, c := range m.parts[i].CountersBySide {
-			all[side] = sum(all[side], c)
+			all[side] = record.Sum(all[side], c)
 		}
 	}
 	r.CountersBySide = all
@@ -215,7 +215,7 @@ func (m *Merger) addTracking(r *record.Run) {
 		all := r.Tracking
 		all.Peak += t.Peak
 		all.Max += t.Max
-		all.States = sum(all.States, t.States)
+		all.States = record.Sum(all.States, t.States)
 		all.StatesReason = cmp.Or(all.StatesReason, t.StatesReason)
 		all.InsertFailed += t.InsertFailed
 		all.Dropped += t.Dropped

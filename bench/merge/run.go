@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"lastack/bench/record"
+	"lastack/bench/shard"
 	"lastack/sockstate"
 )
 
@@ -119,12 +120,12 @@ func result(all []*record.Result, sums map[string]*record.LatencySum) (r record.
 	r.Outcomes = map[string]int64{}
 	for _, of := range all {
 		addConnections(&r.Connections, &of.Connections)
-		maps.Copy(r.Outcomes, sum(r.Outcomes, of.Outcomes))
+		maps.Copy(r.Outcomes, record.Sum(r.Outcomes, of.Outcomes))
 		r.Rate.OpenedPerS += of.Rate.OpenedPerS
 		r.Rate.CompletedPerS += of.Rate.CompletedPerS
 		r.Rate.RequestsPerS += of.Rate.RequestsPerS
 		r.Rate.TargetPerS += of.Rate.TargetPerS
-		r.HTTP, r.Errnos, r.ExchangeErrors = sum(r.HTTP, of.HTTP), sum(r.Errnos, of.Errnos), sum(r.ExchangeErrors, of.ExchangeErrors)
+		r.HTTP, r.Errnos, r.ExchangeErrors = record.Sum(r.HTTP, of.HTTP), record.Sum(r.Errnos, of.Errnos), record.Sum(r.ExchangeErrors, of.ExchangeErrors)
 		r.FirstFailureS = earliest(r.FirstFailureS, of.FirstFailureS)
 		for k, v := range of.ExchangeExamples {
 			if r.ExchangeExamples == nil {
@@ -220,7 +221,7 @@ func (m *Merger) addServers(r *record.Run) {
 		all.Accepted += s.Accepted
 		all.Requests += s.Requests
 		all.Open += s.Open
-		all.Outcomes, all.AcceptErrors = sum(all.Outcomes, s.Outcomes), sum(all.AcceptErrors, s.AcceptErrors)
+		all.Outcomes, all.AcceptErrors = record.Sum(all.Outcomes, s.Outcomes), record.Sum(all.AcceptErrors, s.AcceptErrors)
 	}
 	r.Server = all
 }
@@ -239,39 +240,19 @@ func (m *Merger) warn(r *record.Run) {
 	}
 	for _, w := range order {
 		if len(by[w]) < len(m.parts) {
-			w = shards(by[w]) + ": " + w
+			w = shard.Names(by[w]) + ": " + w
 		}
 		r.Warnings = append(r.Warnings, w)
 	}
 	for i := range m.parts {
 		if p := &m.parts[i]; p.Version != m.parts[0].Version {
-			r.Warnings = append(r.Warnings, shards([]int{p.I})+" was run by lastack "+p.Version+", shard "+strconv.Itoa(m.parts[0].I)+" by "+m.parts[0].Version)
+			r.Warnings = append(r.Warnings, shard.Names([]int{p.I})+" was run by lastack "+p.Version+", shard "+strconv.Itoa(m.parts[0].I)+" by "+m.parts[0].Version)
 		}
 		if math.Abs(m.parts[i].LoadS-m.parts[0].LoadS) > 0.1*m.parts[0].LoadS {
-			r.Warnings = append(r.Warnings, shards([]int{m.parts[i].I})+" was under load for another time than the others")
+			r.Warnings = append(r.Warnings, shard.Names([]int{m.parts[i].I})+" was under load for another time than the others")
 		}
 	}
 	if m.timeline.shared {
 		r.Warnings = append(r.Warnings, "timeline: some shards were in one network namespace and saw each other's sockets, so that the timeline has no states")
 	}
-}
-
-// shards names some in a sentence.
-func shards(of []int) string {
-	s := "shard"
-	if len(of) > 1 {
-		s = "shards"
-	}
-	for i, n := range of {
-		switch {
-		case i == 0:
-			s += " "
-		case i == len(of)-1:
-			s += " and "
-		default:
-			s += ", "
-		}
-		s += strconv.Itoa(n)
-	}
-	return s
 }

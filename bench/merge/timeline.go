@@ -81,10 +81,10 @@ func (w *row) add(iv *record.Interval) error {
 	s.Failed += iv.Failed
 	s.Requests += iv.Requests
 	s.InFlight += iv.InFlight
-	s.Failures = sum(s.Failures, iv.Failures)
+	s.Failures = record.Sum(s.Failures, iv.Failures)
 	// Of a warm-up there are no histograms: the larger percentiles.
 	s.P50Us, s.P99Us, s.MaxUs = max(s.P50Us, iv.P50Us), max(s.P99Us, iv.P99Us), max(s.MaxUs, iv.MaxUs)
-	s.Client, s.Server = sum(s.Client, iv.Client), sum(s.Server, iv.Server)
+	s.Client, s.Server = record.Sum(s.Client, iv.Client), record.Sum(s.Server, iv.Server)
 	s.AcceptQueue += iv.AcceptQueue
 	s.NotAccepted += iv.NotAccepted
 	s.FinWait2Mini += iv.FinWait2Mini
@@ -93,7 +93,7 @@ func (w *row) add(iv *record.Interval) error {
 	s.Fds += iv.Fds
 	s.Tracked += iv.Tracked
 	s.MemBytes += iv.MemBytes
-	s.Counters = sum(s.Counters, iv.Counters)
+	s.Counters = record.Sum(s.Counters, iv.Counters)
 	for _, l := range []struct {
 		to   *record.LatencySum
 		from *record.Latency
@@ -157,18 +157,4 @@ func (w *row) interval(shared bool) (record.Interval, error) {
 		iv.P50Us, iv.P99Us = l.P50Us, l.P99Us
 	}
 	return iv, nil
-}
-
-// sum adds maps up; both may be nil.
-func sum[N int | int64](a, b map[string]N) map[string]N {
-	if len(a)+len(b) == 0 {
-		return nil
-	}
-	s := make(map[string]N, max(len(a), len(b)))
-	for _, m := range []map[string]N{a, b} {
-		for k, n := range m {
-			s[k] += n
-		}
-	}
-	return s
 }

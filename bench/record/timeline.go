@@ -98,8 +98,8 @@ func fold(a, b *Interval) (both Interval, ok bool) {
 	both.Completed += a.Completed
 	both.Failed += a.Failed
 	both.Requests += a.Requests
-	both.Failures = sumOf(a.Failures, b.Failures)
-	both.Counters = sumOf(a.Counters, b.Counters)
+	both.Failures = Sum(a.Failures, b.Failures)
+	both.Counters = Sum(a.Counters, b.Counters)
 	var err error
 	if both.Lifecycle, err = merge(a.Lifecycle, b.Lifecycle); err == nil {
 		both.Connect, err = merge(a.Connect, b.Connect)
@@ -127,12 +127,13 @@ func merge(a, b *Latency) (*Latency, error) {
 	return &l, err
 }
 
-func sumOf(a, b map[string]int64) map[string]int64 {
+// Sum adds two maps up; both may be nil, and the sum is nil if they are empty.
+func Sum[N int | int64](a, b map[string]N) map[string]N {
 	if len(a)+len(b) == 0 {
 		return nil
 	}
-	sum := make(map[string]int64, max(len(a), len(b)))
-	for _, m := range []map[string]int64{a, b} {
+	sum := make(map[string]N, max(len(a), len(b)))
+	for _, m := range []map[string]N{a, b} {
 		for k, n := range m {
 			sum[k] += n
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"lastack/bench/shard"
 )
 
 // meeting is shard 0's side.
@@ -181,7 +183,7 @@ func (m *meeting) wait(ctx context.Context) (Start, error) {
 			if err != nil {
 				return Start{}, err
 			}
-			return Start{}, failed(absent[0], "%s did not come within %v", names(absent), m.Timeout)
+			return Start{}, failed(absent[0], "%s did not come within %v", shard.Names(absent), m.Timeout)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"lastack/bench/shard"
@@ -75,19 +74,3 @@ func failed(i int, format string, args ...any) error {
 }
 
 var errTimeout = failed(-1, "it took too long")
-
-// names lists shards in a sentence: "shard 3", "shards 1, 2 and 5".
-func names(all []int) string {
-	var words []string
-	for _, i := range all {
-		words = append(words, fmt.Sprint(i))
-	}
-	switch n := len(words); {
-	case n == 1:
-		return "shard " + words[0]
-	case n > 8:
-		return fmt.Sprintf("shards %s and %d more", strings.Join(words[:7], ", "), n-7)
-	default:
-		return "shards " + strings.Join(words[:n-1], ", ") + " and " + words[n-1]
-	}
-}

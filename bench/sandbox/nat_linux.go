@@ -33,18 +33,24 @@ const (
 	outsideLink = "outside"
 )
 
-// joinByNAT makes both pairs, the routes and the translation.
-func (s *Sandbox) joinByNAT(n *NAT) error {
-	c, sv := vethEnds(s.Client, s.Server)
-	for _, p := range []struct {
-		end  vethEnd
-		peer string
-		mac  net.HardwareAddr
-	}{{c, insideLink, insideMAC}, {sv, outsideLink, outsideMAC}} {
+// spoke is a veth pair from an end to the namespace in the middle.
+type spoke struct {
+	end  vethEnd
+	peer string           // the link in the middle
+	mac  net.HardwareAddr // of that, nil if the kernel may choose
+	at   func() error     // called at the end, before its link is up; may be nil
+}
+
+// joinMiddle makes both pairs, and sets all their links up.
+func (s *Sandbox) joinMiddle(inside, outside spoke) error {
+	for _, p := range []spoke{inside, outside} {
 		err := withLinks(p.end.ns, func(h *netlink.Handle) error {
 			veth := netlink.NewVeth(netlink.LinkAttrs{Name: p.end.link, HardwareAddr: p.end.mac, TxQLen: -1})
 			veth.PeerName, veth.PeerHardwareAddr, veth.PeerNamespace = p.peer, p.mac, netlink.NsFd(s.Router.Fd())
-			return h.LinkAdd(veth)
+			if err := h.LinkAdd(veth); err != nil || p.at == nil {
+				return err
+			}
+			return p.at()
 		})
 		if err != nil {
 			return err
@@ -53,8 +59,8 @@ func (s *Sandbox) joinByNAT(n *NAT) error {
 			return err
 		}
 	}
-	err := withLinks(s.Router, func(h *netlink.Handle) error {
-		for _, name := range []string{insideLink, outsideLink} {
+	return withLinks(s.Router, func(h *netlink.Handle) error {
+		for _, name := range []string{inside.peer, outside.peer} {
 			link, err := h.LinkByName(name)
 			if err != nil {
 				return err
@@ -63,9 +69,17 @@ func (s *Sandbox) joinByNAT(n *NAT) error {
 				return err
 			}
 		}
-		return writeFile(procSys("net.ipv4.ip_forward"), "1")
+		return nil
 	})
-	if err != nil {
+}
+
+// joinByNAT makes both pairs, the routes and the translation.
+func (s *Sandbox) joinByNAT(n *NAT) error {
+	c, sv := vethEnds(s.Client, s.Server)
+	if err := s.joinMiddle(spoke{c, insideLink, insideMAC, nil}, spoke{sv, outsideLink, outsideMAC, nil}); err != nil {
+		return err
+	}
+	if err := withLinks(s.Router, func(*netlink.Handle) error { return writeFile(procSys("net.ipv4.ip_forward"), "1") }); err != nil {
 		return err
 	}
 	// Only now have all links a carrier, which routes through a gateway need.

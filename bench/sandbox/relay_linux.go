@@ -30,38 +30,10 @@ import (
 // TCP offloads are off at both ends, so that each frame is a packet as on a wire, with its checksum.
 func (s *Sandbox) joinByRelay() error {
 	c, sv := vethEnds(s.Client, s.Server)
-	for _, p := range []struct {
-		end  vethEnd
-		peer string
-	}{{c, insideLink}, {sv, outsideLink}} {
-		err := withLinks(p.end.ns, func(h *netlink.Handle) error {
-			veth := netlink.NewVeth(netlink.LinkAttrs{Name: p.end.link, HardwareAddr: p.end.mac, TxQLen: -1})
-			veth.PeerName, veth.PeerNamespace = p.peer, netlink.NsFd(s.Router.Fd())
-			if err := h.LinkAdd(veth); err != nil {
-				return err
-			}
-			return offloadsOff(p.end.link)
-		})
-		if err != nil {
-			return err
-		}
-		if _, err := p.end.up(); err != nil {
-			return err
-		}
+	wire := func(e vethEnd, peer string) spoke {
+		return spoke{e, peer, nil, func() error { return offloadsOff(e.link) }}
 	}
-	err := withLinks(s.Router, func(h *netlink.Handle) error {
-		for _, name := range []string{insideLink, outsideLink} {
-			link, err := h.LinkByName(name)
-			if err != nil {
-				return err
-			}
-			if err := h.LinkSetUp(link); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := s.joinMiddle(wire(c, insideLink), wire(sv, outsideLink)); err != nil {
 		return err
 	}
 	for _, p := range [][2]vethEnd{{c, sv}, {sv, c}} {

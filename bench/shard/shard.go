@@ -107,3 +107,21 @@ func number(s string) (int, bool) {
 
 // String is I/N.
 func (s Shard) String() string { return strconv.Itoa(s.I) + "/" + strconv.Itoa(s.N) }
+
+// Names lists shards in a sentence: "shard 3", "shards 1, 2 and 5".
+func Names(all []int) string {
+	words := make([]string, len(all))
+	for i, n := range all {
+		words[i] = strconv.Itoa(n)
+	}
+	switch n := len(words); {
+	case n == 0:
+		return "no shard"
+	case n == 1:
+		return "shard " + words[0]
+	case n > 8:
+		return "shards " + strings.Join(words[:7], ", ") + " and " + strconv.Itoa(n-7) + " more"
+	default:
+		return "shards " + strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+	}
+}

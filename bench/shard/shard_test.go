@@ -83,3 +83,14 @@ func TestPartsAddUp(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestNames(t *testing.T) {
+	for want, of := range map[string][]int{
+		"no shard": nil, "shard 3": {3}, "shards 1 and 5": {1, 5}, "shards 1, 2 and 5": {1, 2, 5},
+		"shards 0, 1, 2, 3, 4, 5, 6 and 2 more": {0, 1, 2, 3, 4, 5, 6, 7, 8},
+	} {
+		if got := Names(of); got != want {
+			t.Errorf("%v: %q, want %q", of, got, want)
+		}
+	}
+}

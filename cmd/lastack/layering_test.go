@@ -44,6 +44,7 @@ var layers = []struct {
 	{"server", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "sockstate/teardown", "sockstate/exchange"}},
 	{"loadgen", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/arrivals", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 
+	{"bench/shard", []string{"sockstate"}},
 	{"bench/quantity", []string{"sockstate"}},
 	{"bench/record", []string{"sockstate", "sockstate/arrivals", "bench/quantity"}},
 	{"bench/model", []string{"sockstate", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record"}},
@@ -51,11 +52,10 @@ var layers = []struct {
 	{"bench/stat", nil},
 	{"bench/compare", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
 	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric", "bench/model"}},
-	{"bench/merge", []string{"sockstate", "bench/record", "bench/verdict"}},
+	{"bench/merge", []string{"sockstate", "bench/record", "bench/shard", "bench/verdict"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity", "bench/model"}},
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "bench/host"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host", "bench/process"}},
-	{"bench/shard", []string{"sockstate"}},
 	{"bench/fleet", []string{"sockstate", "bench/shard"}},
 	{"bench/rendezvous", []string{"sockstate", "bench/shard"}},
 	{"bench/setup", []string{"bench/shard", "loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/model"}},
@@ -90,7 +90,7 @@ var layers = []struct {
 	{"report/csv", []string{"report/document", "report/text"}},
 	{"report/hlog", []string{"report/document"}},
 	{"report", []string{
-		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "bench/preset", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog", "report/mermaid", "report/pcapng", "report/svg",
+		"sockstate", "bench/quantity", "bench/record", "bench/shard", "bench/metric", "bench/compare", "bench/preset", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog", "report/mermaid", "report/pcapng", "report/svg",
 	}},
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/handshake", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model", "bench/verify", "bench/shard", "bench/rendezvous", "bench/merge", "bench/fleet",

@@ -5,12 +5,12 @@ import (
 	"math/bits"
 	"net"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"lastack/bench/lazy"
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
@@ -179,16 +179,16 @@ func remedyCommand(r *record.Run, f *record.Finding, sentence string) string {
 }
 
 var (
-	sysctlNamed = regexp.MustCompile(`\b(net\.[a-z0-9_]+(?:\.[a-z0-9_]+)+)=(?:"([0-9 ]+)"|([0-9]+))`)
-	closeNamed  = regexp.MustCompile(`--close ((?:client|server):[a-z]+)`)
+	sysctlNamed = lazy.Regexp(`\b(net\.[a-z0-9_]+(?:\.[a-z0-9_]+)+)=(?:"([0-9 ]+)"|([0-9]+))`)
+	closeNamed  = lazy.Regexp(`--close ((?:client|server):[a-z]+)`)
 )
 
 // remedyIn finds a sysctl with its value, or a close policy, in a sentence.
 func remedyIn(sentence string) remedy {
-	if m := sysctlNamed.FindStringSubmatch(sentence); m != nil {
+	if m := sysctlNamed().FindStringSubmatch(sentence); m != nil {
 		return setting(m[1], m[2]+m[3])
 	}
-	if m := closeNamed.FindStringSubmatch(sentence); m != nil {
+	if m := closeNamed().FindStringSubmatch(sentence); m != nil {
 		return again("--close", m[1])
 	}
 	return nil

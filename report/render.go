@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"lastack/bench/lazy"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/csv"
@@ -109,7 +109,7 @@ func Suffixes(names []string) (list []string) {
 }
 
 // notSuffix matches the end of a name that is none: of a date or a version, or of what mktemp makes.
-var notSuffix = regexp.MustCompile(`^[^.]*$|^\.[^.]*$|\.$|\.[0-9][0-9TZ:_+-]*$|^tmp\.[0-9A-Za-z]{10}$`)
+var notSuffix = lazy.Regexp(`^[^.]*$|^\.[^.]*$|\.$|\.[0-9][0-9TZ:_+-]*$|^tmp\.[0-9A-Za-z]{10}$`)
 
 // FormatOf says in which format a file of that name is, "" if its name has no suffix. It reports whether there is such a format.
 func FormatOf(path string) (name string, ok bool) {
@@ -119,7 +119,7 @@ func FormatOf(path string) (name string, ok bool) {
 			return f.name, true
 		}
 	}
-	return "", notSuffix.MatchString(filepath.Base(path))
+	return "", notSuffix().MatchString(filepath.Base(path))
 }
 
 // HasRecord reports whether a format has the whole record, so that nothing is lost with it.

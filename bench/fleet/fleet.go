@@ -7,12 +7,13 @@ package fleet
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"lastack/bench/shard"
 	"lastack/sockstate"
+
+	"lastack/bench/lazy"
 )
 
 // Spec is a fleet.
@@ -73,7 +74,7 @@ func Print(name string, s Spec) (string, error) {
 		return "", sockstate.BadValue("number", s.N, "want 2 to %d shards", shard.Most)
 	case s.Port < 1 || s.Port > 65535:
 		return "", sockstate.BadValue("port", s.Port, "want 1 to 65535")
-	case !nameOf.MatchString(s.Name):
+	case !nameOf().MatchString(s.Name):
 		return "", sockstate.BadValue("name", s.Name, "want at most 40 small letters, digits and -, a letter first")
 	}
 	if err := engines[i].check(&s); err != nil {
@@ -83,7 +84,7 @@ func Print(name string, s Spec) (string, error) {
 }
 
 // nameOf is a DNS label, short enough for what Kubernetes appends to it.
-var nameOf = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
+var nameOf = lazy.Regexp(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
 func (s *Spec) checkHosts() error {
 	switch {

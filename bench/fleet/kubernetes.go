@@ -3,10 +3,10 @@ package fleet
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"lastack/bench/lazy"
 	"lastack/sockstate"
 )
 
@@ -29,15 +29,15 @@ var safeSysctls = map[string]string{
 // DefaultImage is what .dist/Dockerfile's comment calls the image.
 const DefaultImage = "lastack"
 
-var imageOf = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
+var imageOf = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
 
 func (s *Spec) checkKubernetes() error {
 	switch {
-	case !imageOf.MatchString(s.Image):
+	case !imageOf().MatchString(s.Image):
 		return sockstate.BadValue("image", s.Image, "want the name of an image, like registry.example/lastack:1.0")
 	case len(s.Hosts) > 0:
 		return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "Kubernetes chooses the nodes: leave the flag out")
-	case s.Collect != "" && !nameOf.MatchString(s.Collect):
+	case s.Collect != "" && !nameOf().MatchString(s.Collect):
 		return sockstate.BadValue("collect", s.Collect, "want the name of a PersistentVolumeClaim that several pods can write (ReadWriteMany)")
 	}
 	return nil

@@ -2,9 +2,10 @@ package record
 
 import (
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
+
+	"lastack/bench/lazy"
 )
 
 // redacted replaces a secret.
@@ -12,7 +13,7 @@ const redacted = "REDACTED"
 
 // harmless matches the headers whose values are kept: content negotiation, the client and its path, caching. A list of the
 // secret headers would never be complete (X-Pin, DPoP).
-var harmless = regexp.MustCompile(`(?i)^(?:accept(?:-[a-z-]+)?|content-(?:type|encoding|language|length|range)|user-agent|host|date|` +
+var harmless = lazy.Regexp(`(?i)^(?:accept(?:-[a-z-]+)?|content-(?:type|encoding|language|length|range)|user-agent|host|date|` +
 	`connection|keep-alive|upgrade|transfer-encoding|te|trailer|expect|via|forwarded|x-forwarded-(?:for|host|port|proto)|x-real-ip|` +
 	`cache-control|pragma|age|expires|etag|last-modified|vary|range|if-(?:match|none-match|modified-since|unmodified-since|range)|` +
 	`referer|origin|priority|dnt|save-data|server|location|allow|retry-after|upgrade-insecure-requests|sec-fetch-[a-z]+|x-requested-with)$`)
@@ -20,40 +21,40 @@ var harmless = regexp.MustCompile(`(?i)^(?:accept(?:-[a-z-]+)?|content-(?:type|e
 // A name stands for a secret if it contains one of secretParts, after its separators are removed, or one of secretWords as a
 // whole word: ping is not a PIN.
 var (
-	secretParts = regexp.MustCompile(`auth|cookie|token|secret|passw|passphrase|passcode|credential|signature|session|apikey|accesskey|privatekey|clientcert|assertion|bearer|jwt|dpop`)
-	secretWords = regexp.MustCompile(`^(?:key|pass|pwd|pin|otp|totp|sso|sig|sid|cert|hmac)\d*$`)
+	secretParts = lazy.Regexp(`auth|cookie|token|secret|passw|passphrase|passcode|credential|signature|session|apikey|accesskey|privatekey|clientcert|assertion|bearer|jwt|dpop`)
+	secretWords = lazy.Regexp(`^(?:key|pass|pwd|pin|otp|totp|sso|sig|sid|cert|hmac)\d*$`)
 	// wordsOf splits names: apiKey, API_KEY, api-key, api.key.
-	wordsOf = regexp.MustCompile(`[A-Z]+(?:[a-z0-9]+|[0-9]*)|[a-z0-9]+`)
+	wordsOf = lazy.Regexp(`[A-Z]+(?:[a-z0-9]+|[0-9]*)|[a-z0-9]+`)
 )
 
 // secret reports whether the name of a variable, flag, parameter or header stands for a secret.
 func secret(name string) bool {
-	words := wordsOf.FindAllString(name, -1)
+	words := wordsOf().FindAllString(name, -1)
 	for i := range words {
 		words[i] = strings.ToLower(words[i])
 	}
-	return secretParts.MatchString(strings.Join(words, "")) || slices.ContainsFunc(words, secretWords.MatchString)
+	return secretParts().MatchString(strings.Join(words, "")) || slices.ContainsFunc(words, secretWords().MatchString)
 }
 
 var (
 	// headerFlag is -H, alone or after other letters, with or without its value.
-	headerFlag = regexp.MustCompile(`^(-[a-zA-Z0-9]*?H=?|--header=)(.*)$`)
+	headerFlag = lazy.Regexp(`^(-[a-zA-Z0-9]*?H=?|--header=)(.*)$`)
 	// headerInText is a header in a longer text: after the flag, on a separate line, or in a log. If no space follows the colon, the flag
 	// must precede it: auth:80 is a target.
-	headerInText = regexp.MustCompile(`(?:(?:-H|--header)[\s=]*["'\\]*([\w-]+)[ \t]*:|\b([\w-]+)[ \t]*:[ \t])`)
-	userinfo     = regexp.MustCompile(`(://)[^/?#\s"'@]*(?:@[^/?#\s"'@]*)*@`)
+	headerInText = lazy.Regexp(`(?:(?:-H|--header)[\s=]*["'\\]*([\w-]+)[ \t]*:|\b([\w-]+)[ \t]*:[ \t])`)
+	userinfo     = lazy.Regexp(`(://)[^/?#\s"'@]*(?:@[^/?#\s"'@]*)*@`)
 	// userFlag is user:password as curl and others take it.
-	userFlag = regexp.MustCompile(`((?:^|[\s"'])(?:-u|--user|--proxy-user)(?:[ \t=]+|)["']?[^\s:"'=]+:)[^\s"']+`)
+	userFlag = lazy.Regexp(`((?:^|[\s"'])(?:-u|--user|--proxy-user)(?:[ \t=]+|)["']?[^\s:"'=]+:)[^\s"']+`)
 	// assignment is a word NAME=value or --flag=value; flag is a flag whose value is the next word.
-	assignment = regexp.MustCompile(`(?s)^(-{0,2}([\w.-]+)=)[^=].*$`)
-	flag       = regexp.MustCompile(`^--?([a-zA-Z][\w.-]*)$`)
+	assignment = lazy.Regexp(`(?s)^(-{0,2}([\w.-]+)=)[^=].*$`)
+	flag       = lazy.Regexp(`^--?([a-zA-Z][\w.-]*)$`)
 	// shellFlag is a flag whose value is a command of several words.
-	shellFlag = regexp.MustCompile(`^(?:--exec|--also|--stop|--restart|-[a-z]*c)$`)
+	shellFlag = lazy.Regexp(`^(?:--exec|--also|--stop|--restart|-[a-z]*c)$`)
 )
 
 // redactHeader replaces the value of a header, "Name: value", unless it is a well-known header without secrets.
 func redactHeader(h string) string {
-	if name, _, ok := strings.Cut(h, ":"); ok && !harmless.MatchString(strings.TrimSpace(name)) {
+	if name, _, ok := strings.Cut(h, ":"); ok && !harmless().MatchString(strings.TrimSpace(name)) {
 		return name + ": " + redacted
 	}
 	return RedactText(h)
@@ -68,13 +69,13 @@ func RedactCommand(words []string) []string {
 		if i > 0 {
 			before = words[i-1]
 		}
-		m, set, named := headerFlag.FindStringSubmatch(w), assignment.FindStringSubmatch(w), flag.FindStringSubmatch(before)
+		m, set, named := headerFlag().FindStringSubmatch(w), assignment().FindStringSubmatch(w), flag().FindStringSubmatch(before)
 		switch {
-		case before == "--header" || strings.HasPrefix(before, "-") && headerFlag.ReplaceAllString(before, "$2") == "":
+		case before == "--header" || strings.HasPrefix(before, "-") && headerFlag().ReplaceAllString(before, "$2") == "":
 			out[i] = redactHeader(w)
 		case m != nil && m[2] != "":
 			out[i] = m[1] + redactHeader(m[2])
-		case set != nil && secret(set[2]) && !shellFlag.MatchString(before):
+		case set != nil && secret(set[2]) && !shellFlag().MatchString(before):
 			out[i] = set[1] + redacted
 		case named != nil && secret(named[1]) && !strings.HasPrefix(w, "-"):
 			out[i] = redacted
@@ -94,19 +95,19 @@ func RedactCommand(words []string) []string {
 // of the line. Outside a command, where a colon may follow any word, RedactText redacts only headers whose names stand for secrets.
 func RedactText(s string) string {
 	if strings.Contains(s, "://") {
-		s = userinfo.ReplaceAllString(s, "${1}"+redacted+"@")
+		s = userinfo().ReplaceAllString(s, "${1}"+redacted+"@")
 	}
 	if strings.Contains(s, "-u") || strings.Contains(s, "-user") {
-		s = userFlag.ReplaceAllString(s, "${1}"+redacted)
+		s = userFlag().ReplaceAllString(s, "${1}"+redacted)
 	}
 	var b strings.Builder
 	for at := 0; strings.Contains(s[at:], ":"); { // without one the regexp would read a long histogram for nothing
-		m := headerInText.FindStringSubmatchIndex(s[at:])
+		m := headerInText().FindStringSubmatchIndex(s[at:])
 		if m == nil {
 			break
 		}
 		end := at + m[1]
-		if m[2] >= 0 && harmless.MatchString(s[at+m[2]:at+m[3]]) || m[4] >= 0 && !secretBeforeColon(s[:at+m[4]], s[at+m[4]:at+m[5]]) {
+		if m[2] >= 0 && harmless().MatchString(s[at+m[2]:at+m[3]]) || m[4] >= 0 && !secretBeforeColon(s[:at+m[4]], s[at+m[4]:at+m[5]]) {
 			at = end
 			continue
 		}
@@ -118,7 +119,7 @@ func RedactText(s string) string {
 
 // secretBeforeColon is stricter than secret: "no such key: x", "net.ipv4.no_key: x" and "/etc/passwd: x" are messages.
 func secretBeforeColon(before, name string) bool {
-	return !strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "/") && secret(name) && (strings.ContainsAny(name, "-_") || !secretWords.MatchString(strings.ToLower(name)))
+	return !strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "/") && secret(name) && (strings.ContainsAny(name, "-_") || !secretWords().MatchString(strings.ToLower(name)))
 }
 
 // redactValues replaces the values of NAME=value, --flag value, ?parameter=value and "name": "value" whose names stand for secrets.

@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,9 +24,6 @@ const badInput = "testdata/bad_input.txt"
 // in one sentence, with nothing on stdout and no file made or changed.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("hundreds of processes, none of which gets far")
-	}
 	b, err := os.ReadFile(badInput)
 	if err != nil {
 		t.Fatal(err)
@@ -41,25 +44,17 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 
-	answers := make(map[string]*ended)
-	t.Run("answers", func(t *testing.T) {
-		for line := range strings.Lines(string(b)) {
-			command, isCommand := strings.CutPrefix(line, "$ ")
-			if !isCommand {
-				continue
-			}
+	var commands [][]string
+	for line := range strings.Lines(string(b)) {
+		if command, isCommand := strings.CutPrefix(line, "$ "); isCommand {
 			args, err := splitShell(strings.TrimSpace(command))
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer := new(ended)
-			answers[line] = answer
-			t.Run(strings.TrimSpace(command), func(t *testing.T) {
-				t.Parallel() // none changes anything
-				*answer = runIn(t, dir, "lastack", args...)
-			})
+			commands = append(commands, args)
 		}
-	})
+	}
+	answers := answersTo(t, dir, commands)
 
 	var got strings.Builder
 	answered := false
@@ -72,17 +67,17 @@ func TestBadInput(t *testing.T) {
 			answered = false
 			continue
 		}
-		e := answers[line]
-		answered = true
-		fmt.Fprintf(&got, "%s%s", line, strings.TrimPrefix(e.stderr, "lastack: "))
-		if e.code != exitUsage {
-			t.Errorf("lastack %s: exit code %d, want %d", strings.TrimSpace(command), e.code, exitUsage)
+		e := answers[0]
+		answers, answered = answers[1:], true
+		fmt.Fprintf(&got, "%s%s", line, strings.TrimPrefix(e.Stderr, "lastack: "))
+		if e.Code != exitUsage {
+			t.Errorf("lastack %s: exit code %d, want %d", strings.TrimSpace(command), e.Code, exitUsage)
 		}
-		if e.stdout != "" {
-			t.Errorf("lastack %s: on stdout: %.200s", strings.TrimSpace(command), e.stdout)
+		if e.Stdout != "" {
+			t.Errorf("lastack %s: on stdout: %.200s", strings.TrimSpace(command), e.Stdout)
 		}
-		if !oneSentence.MatchString(e.stderr) {
-			t.Errorf("lastack %s: is not one sentence: %.500s", strings.TrimSpace(command), e.stderr)
+		if !oneSentence.MatchString(e.Stderr) {
+			t.Errorf("lastack %s: is not one sentence: %.500s", strings.TrimSpace(command), e.Stderr)
 		}
 	}
 	golden.Check(t, badInput, got.String())
@@ -99,6 +94,59 @@ func TestBadInput(t *testing.T) {
 	if len(entries) != len(kept)+1 {
 		t.Errorf("files were left behind: %v", entries)
 	}
+}
+
+// manyCommands is a program that answers the command lines on standard input one after the other, so that hundreds of them take one
+// process. What main does before Main is not in it; TestBadInputOpensNoSocket has that.
+func manyCommands() {
+	os.Args[0] = "lastack" // the name of its children
+	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+	for {
+		var args []string
+		if err := in.Decode(&args); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			panic(err)
+		}
+		var stdout, stderr strings.Builder
+		code := Main(args, strings.NewReader(""), &stdout, &stderr)
+		if err := out.Encode(answer{code, stdout.String(), stderr.String()}); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// An answer is what a command of manyCommands left.
+type answer struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+// answersTo runs the program in dir with each of the command lines.
+func answersTo(t *testing.T, dir string, commands [][]string) (all []answer) {
+	t.Helper()
+	var in bytes.Buffer
+	for _, args := range commands {
+		if err := json.NewEncoder(&in).Encode(args); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), atMost)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "lastack-many")
+	cmd.Dir, cmd.Stdin, cmd.Stderr = dir, &in, os.Stderr
+	out, err := cmd.Output()
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var a answer
+		if err := d.Decode(&a); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, a)
+	}
+	if err != nil || len(all) != len(commands) {
+		t.Fatalf("%v after %d of %d, at %q", err, len(all), len(commands), commands[min(len(all), len(commands)-1)])
+	}
+	return all
 }
 
 // oneSentence is what an error looks like: one line, without a full stop.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,21 +34,6 @@ func descendants(t *testing.T, pid string) []string {
 	return all
 }
 
-// freePort is a port of 127.0.0.1 that nobody has.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // The progress of a drain.
 const (
 	drainHolds   = `(?m)^holding$`
@@ -58,7 +42,7 @@ const (
 
 // stubborn is a server that takes its time to stop, with a child that would outlive it, and one that has left its
 // session.
-const stubborn = `sh -c 'sleep 1001 & setsid sleep 1002 & exec lastack serve --listen 127.0.0.1:PORT --exchange http:/ --shutdown lame-duck=10m'`
+const stubborn = `sh -c 'sleep 1001 & setsid sleep 1002 & exec lastack serve --listen ADDR --exchange http:/ --shutdown lame-duck=10m'`
 
 // TestDrainInterrupted ends a drain by any signal that ends a program: what it has started is gone, the server's
 // children too, and what was seen is saved.
@@ -86,11 +70,11 @@ func TestDrainInterrupted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, port, after := t.TempDir(), freePort(t), "10m"
+			dir, addr, after := t.TempDir(), freeAddr(t), "10m"
 			if tt.at == drainWatches {
 				after = "100ms"
 			}
-			r := begin(t, dir, nil, "drain", "127.0.0.1:"+port, "--exec", strings.ReplaceAll(stubborn, "PORT", port),
+			r := begin(t, dir, nil, "drain", addr, "--exec", strings.ReplaceAll(stubborn, "ADDR", addr),
 				"--contain", tt.contain, fmt.Sprintf("--sandbox=%t", tt.sandbox), "--after", after, "--grace", "10m", "--idle", "2", "--in-flight", "2", "-R", "20", "-o", "run.json")
 			r.await(t, tt.at)
 			below := descendants(t, strconv.Itoa(r.cmd.Process.Pid))

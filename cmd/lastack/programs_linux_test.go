@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 		// The child in which doctor tries a namespace is /proc/self/exe under this name: here, the test binary.
 		"lastack-namespace-proof": main,
 
+		"lastack-many": manyCommands,
+
 		"noring":   noRing,
 		"nosignal": noSignal,
 		"nokill":   noKill,

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"html"
 	"html/template"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
+	"lastack/bench/lazy"
 	"lastack/report/document"
 	"lastack/report/text"
 )
@@ -125,19 +125,19 @@ func (g *grid) wide() bool {
 func (g *grid) Rest() int { return len(g.Heads) - 1 }
 
 // shellWords finds what one types in a sentence: a command in quotes that has flags, flags with a value that looks like one, and sysctls.
-var shellWords = regexp.MustCompile(`"[^"]* --[^"]*"|--[a-z][a-z-]+(?: (?:[a-z]+:[a-z]+(?:=[0-9a-z]+)?|[a-z]+:/[0-9A-Za-z/._-]*|[0-9](?:[0-9A-Za-z.:/-]*[0-9A-Za-z])?)\b%?)?|\b(?:net|fs|kernel)\.[a-z0-9_]+(?:-[a-z]+)*(?:\.[a-z0-9_]+)*(?:=(?:"[^"]*"|[0-9]+))?|\bip_local_port_range=[0-9]+ [0-9]+|\b(?:(?:tcp|ip|nf)_[a-z0-9_]+|somaxconn)(?:=(?:"[^"]*"|[0-9]+(?:-[0-9]+)?))?`)
+var shellWords = lazy.Regexp(`"[^"]* --[^"]*"|--[a-z][a-z-]+(?: (?:[a-z]+:[a-z]+(?:=[0-9a-z]+)?|[a-z]+:/[0-9A-Za-z/._-]*|[0-9](?:[0-9A-Za-z.:/-]*[0-9A-Za-z])?)\b%?)?|\b(?:net|fs|kernel)\.[a-z0-9_]+(?:-[a-z]+)*(?:\.[a-z0-9_]+)*(?:=(?:"[^"]*"|[0-9]+))?|\bip_local_port_range=[0-9]+ [0-9]+|\b(?:(?:tcp|ip|nf)_[a-z0-9_]+|somaxconn)(?:=(?:"[^"]*"|[0-9]+(?:-[0-9]+)?))?`)
 
 // firstName finds a name at the start of a sentence, whose first letter is not made large: that of a metric, a key or a setting (close
 // server:fin).
-var firstName = regexp.MustCompile(`^[a-z][a-z0-9]*(?:(?:[._=][A-Za-z0-9_]+)+|(?:-[a-z0-9]+)+:|(?:-[a-z]+)* [a-z]+:[a-z]+)`)
+var firstName = lazy.Regexp(`^[a-z][a-z0-9]*(?:(?:[._=][A-Za-z0-9_]+)+|(?:-[a-z0-9]+)+:|(?:-[a-z]+)* [a-z]+:[a-z]+)`)
 
 // code marks in a sentence what one types.
 func code(s string) template.HTML {
 	s = text.Clean(s)
 	var b strings.Builder
 	at := 0
-	all := shellWords.FindAllStringIndex(s, -1)
-	if n := len(firstName.FindString(s)); n > 0 && (len(all) == 0 || all[0][0] > 0) {
+	all := shellWords().FindAllStringIndex(s, -1)
+	if n := len(firstName().FindString(s)); n > 0 && (len(all) == 0 || all[0][0] > 0) {
 		b.WriteString(`<span class="as-is">` + html.EscapeString(s[:n]) + "</span>")
 		at = n
 	}

@@ -2,10 +2,10 @@ package markdown
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 
+	"lastack/bench/lazy"
 	"lastack/report/text"
 )
 
@@ -17,7 +17,7 @@ const longest = 600
 const invisible = "&#8203;"
 
 // emoji is the code of one, and no part of a time.
-var emoji = regexp.MustCompile(`^:(100|1234|[+-]1|[0-9_+-]*[A-Za-z][A-Za-z0-9_+-]*):`)
+var emoji = lazy.Regexp(`^:(100|1234|[+-]1|[0-9_+-]*[A-Za-z][A-Za-z0-9_+-]*):`)
 
 // hashDigits is the fewest digits that a forge takes for a commit.
 const hashDigits = 7
@@ -48,7 +48,7 @@ func escape(s string) string {
 		case strings.ContainsRune("\\`*_[]<>|~&!", c):
 			b.WriteString(`\` + string(c))
 		case c == '@', c == '#', c == '%' && is(i+1, word), c == '-' && i >= 2 && strings.EqualFold(string(r[i-2:i]), "gh"),
-			c == ':' && emoji.MatchString(string(r[i:])):
+			c == ':' && emoji().MatchString(string(r[i:])):
 			b.WriteString(string(c) + invisible)
 		case c == '$': // a formula, which no escape prevents
 			b.WriteString("<span>$</span>")

@@ -53,6 +53,7 @@ type trial struct {
 
 	Engine   string
 	Census   string
+	Trace    string
 	Interval time.Duration
 	Settle   time.Duration
 	Flush    bool
@@ -286,7 +287,7 @@ func (j *job) carryOut(s *sandbox.Sandbox, f *finding, send func(any)) error {
 func (tr *trial) ask() setup.Spec {
 	s := setup.Spec{
 		Plan: tr.Plan, Sandbox: &tr.Spec, Engine: tr.Engine, Command: []string{"bench.test"},
-		Common: setup.Common{Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle, Flush: tr.Flush, Version: "test"},
+		Common: setup.Common{Census: tr.Census, Trace: tr.Trace, Interval: tr.Interval, Settle: tr.Settle, Flush: tr.Flush, Version: "test"},
 	}
 	if tr.Target == "" {
 		s.Server = &setup.Server{Listeners: 2, Workers: 2, Backlog: tr.Backlog, Delay: tr.Delay, V6: tr.V6}

@@ -16,7 +16,15 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("eBPF: %s %s: %v%s", e.Op, e.What, e.Err, e.remedy())
+	return fmt.Sprintf("eBPF: %s %s: %v%s", e.Op, e.What, e.cause(), e.remedy())
+}
+
+// cause is the errno where a privilege is missing: what cilium/ebpf adds to it (RLIMIT_MEMLOCK) misleads.
+func (e *Error) cause() error {
+	if errno, ok := errors.AsType[syscall.Errno](e.Err); ok && (errno == syscall.EPERM || errno == syscall.EACCES) {
+		return errno
+	}
+	return e.Err
 }
 
 // remedy says what to do.

@@ -3,6 +3,7 @@ package trace
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -32,8 +33,8 @@ type layout struct {
 // commonBytes is how much of struct sock_common the programs copy of a minisocket.
 const commonBytes = 96
 
-func loadLayout() (*layout, error) {
-	spec, err := btf.LoadKernelSpec()
+func loadLayout(types *btf.Cache) (*layout, error) {
+	spec, err := types.Kernel()
 	if err != nil {
 		return nil, &Error{"btf", "vmlinux", err}
 	}
@@ -141,11 +142,17 @@ func (l *layout) parameters(tracepoint string) int {
 	return len(f.Params) - 1 // without the tracepoint's own data
 }
 
-// symbol is the address of a kernel function.
-func symbol(name string) (uint64, error) {
+// address is that of a kernel function, or why it is not known.
+type address struct {
+	at  uint64
+	err error
+}
+
+// symbol looks a kernel function up.
+func symbol(name string) (a address) {
 	f, err := os.Open("/proc/kallsyms")
 	if err != nil {
-		return 0, err
+		return address{err: err}
 	}
 	defer f.Close()
 	want := []byte(" " + name)
@@ -155,14 +162,11 @@ func symbol(name string) (uint64, error) {
 			continue
 		}
 		hex, _, _ := strings.Cut(string(line), " ")
-		addr, err := strconv.ParseUint(hex, 16, 64)
-		if err != nil {
-			return 0, err
+		a.at, a.err = strconv.ParseUint(hex, 16, 64)
+		if a.at == 0 && a.err == nil {
+			a.err = errors.New("/proc/kallsyms hides addresses (kernel.kptr_restrict)")
 		}
-		if addr == 0 {
-			return 0, fmt.Errorf("/proc/kallsyms hides addresses (kernel.kptr_restrict)")
-		}
-		return addr, nil
+		return a
 	}
-	return 0, &missing{"function " + name}
+	return address{err: &missing{"function " + name}}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 
 	"lastack/sockstate/netns"
@@ -36,35 +37,54 @@ type point struct {
 
 // Start begins a trace. It needs CAP_BPF and CAP_PERFMON in the initial user namespace. The error is an *Error, or a *netns.Error.
 func Start(c Config) (*Trace, error) {
-	l, err := loadLayout()
-	if err != nil {
-		return nil, err
-	}
 	spaces, err := inodes(c.Namespaces)
 	if err != nil {
 		return nil, err
 	}
+	// First of all the maps, which an unprivileged process does not get: BTF takes longer to read.
 	m, err := newMaps(&c)
 	if err != nil {
 		return nil, err
 	}
-	t := &Trace{maps: m, layout: l}
-	for _, p := range t.points() {
-		if err := t.attach(p, spaces); err != nil {
-			_ = t.Close() // err matters more
-			return nil, err
-		}
+	t := &Trace{maps: m}
+	if err := t.start(spaces); err != nil {
+		_ = t.Close() // err matters more
+		return nil, err
 	}
 	return t, nil
 }
 
+func (t *Trace) start(spaces []uint32) (err error) {
+	handler := make(chan address, 1)
+	go func() { handler <- symbol("tw_timer_handler") }() // beside reading BTF: each takes tens of milliseconds
+	types := btf.NewCache()
+	t.layout, err = loadLayout(types)
+	at := <-handler
+	if err != nil {
+		return err
+	}
+	points := t.points(at)
+	loaded, err := t.load(points, types, spaces)
+	if err != nil {
+		return err
+	}
+	for _, p := range points {
+		at, err := link.AttachTracing(link.TracingOptions{Program: loaded[p.name], AttachType: ebpf.AttachTraceRawTp})
+		if err != nil {
+			return &Error{"attach", p.name, err}
+		}
+		t.links = append(t.links, at)
+	}
+	return nil
+}
+
 // points lists the programs. That of the states is the last, and so misses no minisocket.
-func (t *Trace) points() []point {
+func (t *Trace) points(handler address) []point {
 	var points []point
-	if handler, err := symbol("tw_timer_handler"); err != nil {
-		t.timeWaitReason = err.Error()
+	if handler.err != nil {
+		t.timeWaitReason = handler.err.Error()
 	} else {
-		on := func(build func(*builder, uint64)) func(*builder) { return func(b *builder) { build(b, handler) } }
+		on := func(build func(*builder, uint64)) func(*builder) { return func(b *builder) { build(b, handler.at) } }
 		points = append(points, point{"timer_start", 1, on(timerStart)}, point{"timer_cancel", 1, on(timerCancel)}, point{"timer_expire_entry", 1, on(timerExpire)})
 		// The socket came in Linux 6.11.
 		if t.layout.parameters("kfree_skb") >= 4 {
@@ -77,33 +97,29 @@ func (t *Trace) points() []point {
 	return append(points, point{"tcp_receive_reset", 1, receiveReset}, point{"tcp_retransmit_skb", 1, retransmit}, point{"inet_sock_set_state", 3, setState})
 }
 
-func (t *Trace) attach(p point, spaces []uint32) error {
-	if t.layout.parameters(p.name) < p.params {
-		return &Error{"btf", "vmlinux", &missing{"tracepoint " + p.name}}
+// load loads the programs, by their tracepoints' names.
+func (t *Trace) load(points []point, types *btf.Cache, spaces []uint32) (map[string]*ebpf.Program, error) {
+	specs := make(map[string]*ebpf.ProgramSpec)
+	for _, p := range points {
+		if t.layout.parameters(p.name) < p.params {
+			return nil, &Error{"btf", "vmlinux", &missing{"tracepoint " + p.name}}
+		}
+		b := &builder{maps: t.maps, layout: t.layout, spaces: spaces}
+		p.build(b)
+		specs[p.name] = spec(p.name, ebpf.AttachTraceRawTp, b.finish())
 	}
-	b := &builder{maps: t.maps, layout: t.layout, spaces: spaces}
-	p.build(b)
-	prog, err := load(p.name, ebpf.AttachTraceRawTp, b.finish())
+	c, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{Programs: specs}, ebpf.CollectionOptions{Cache: types})
 	if err != nil {
-		return err
+		return nil, &Error{"load", "the programs", err}
 	}
-	t.programs = append(t.programs, prog)
-	at, err := link.AttachTracing(link.TracingOptions{Program: prog, AttachType: ebpf.AttachTraceRawTp})
-	if err != nil {
-		return &Error{"attach", p.name, err}
+	for _, p := range c.Programs {
+		t.programs = append(t.programs, p)
 	}
-	t.links = append(t.links, at)
-	return nil
+	return c.Programs, nil
 }
 
-func load(to string, how ebpf.AttachType, insns asm.Instructions) (*ebpf.Program, error) {
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: to, Type: ebpf.Tracing, AttachType: how, AttachTo: to, Instructions: insns, License: license,
-	})
-	if err != nil {
-		return nil, &Error{"load", to, err}
-	}
-	return prog, nil
+func spec(to string, how ebpf.AttachType, insns asm.Instructions) *ebpf.ProgramSpec {
+	return &ebpf.ProgramSpec{Name: to, Type: ebpf.Tracing, AttachType: how, AttachTo: to, Instructions: insns, License: license}
 }
 
 // inodes are the namespaces' numbers, each once.

@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"lastack/bench/host"
+	"lastack/bench/sandbox"
+	"lastack/sockstate"
+	"lastack/sockstate/observe"
+)
+
+// mustTrace skips the test if the kernel traced nothing because it does not allow it, which a program that is loaded apart from the trace proves.
+func (f *finding) mustTrace(t *testing.T) {
+	t.Helper()
+	if o := &f.Run.Observer; o.Trace == observe.Off {
+		features, err := host.Probe(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = os.Stat("/sys/kernel/btf/vmlinux")
+		if features.BPF.Answer != sockstate.AnswerSupported || err != nil {
+			t.Skipf("%s; loading a program: %s; BTF: %v", o.TraceReason, features.BPF.Why, err)
+		}
+		t.Fatal(o.TraceReason)
+	}
+	if n := f.Run.States.Lost; n > 0 {
+		t.Errorf("the trace missed %d events", n)
+	}
+}
+
+// ways are the changes of state of n connections of which each went the same way, by side.
+func ways(n int64, client, server string) map[string]map[string]int64 {
+	all := make(map[string]map[string]int64)
+	for side, path := range map[sockstate.Side]string{sockstate.Client: "CLOSED SYN_SENT ESTABLISHED " + client, sockstate.Server: "LISTEN SYN_RECV ESTABLISHED " + server} {
+		m, states := make(map[string]int64), strings.Fields(path)
+		for i := range states[1:] {
+			m[states[i]+">"+states[i+1]] = n
+		}
+		all[side.String()] = m
+	}
+	return all
+}
+
+// The trace sees every connection of every close policy, at both ends and in every state, and each reset with its reason. There are 100,000 of each
+// with LASTACK_LONG=1.
+func TestTraceOfEveryPolicy(t *testing.T) {
+	t.Parallel()
+	n := int64(300)
+	if os.Getenv("LASTACK_LONG") != "" {
+		n = 100_000
+	}
+	const (
+		active, passive = "FIN_WAIT_1 FIN_WAIT_2 TIME_WAIT", "CLOSE_WAIT LAST_ACK CLOSED"
+		client, server  = sockstate.Client, sockstate.Server
+	)
+	for _, tt := range []struct {
+		closes, onEOF string
+		// seen are the states of all connections at both ends after ESTABLISHED; empty where there are several ways.
+		seen [sockstate.NumSides]string
+		// sender resets each connection for reason, unless that is empty.
+		sender sockstate.Side
+		reason string
+	}{
+		{closes: "client:fin", seen: [...]string{active, passive}},
+		{closes: "server:fin", seen: [...]string{passive, active}},
+		{closes: "client:half", seen: [...]string{active, passive}},
+		{closes: "server:half", seen: [...]string{passive, active}},
+		{closes: "client:linger=1s", seen: [...]string{active, passive}},
+		{closes: "server:linger=1s", seen: [...]string{passive, active}},
+		{closes: "both:fin"},
+		{closes: "client:rst", seen: [...]string{"CLOSED", "CLOSED"}, sender: client, reason: "TCP_STATE"},
+		{closes: "server:rst", seen: [...]string{"CLOSED", "CLOSED"}, sender: server, reason: "TCP_STATE"},
+		{closes: "client:unread", seen: [...]string{"CLOSED", "CLOSED"}, sender: client, reason: "TCP_ABORT_ON_CLOSE"},
+		{closes: "server:unread", seen: [...]string{"CLOSED", "CLOSED"}, sender: server, reason: "TCP_ABORT_ON_CLOSE"},
+		{closes: "client:fin", onEOF: "rst", sender: server, reason: "TCP_STATE"},
+		{closes: "server:half", onEOF: "rst", sender: client, reason: "TCP_STATE"},
+	} {
+		t.Run(strings.TrimSuffix(tt.closes+","+tt.onEOF, ","), func(t *testing.T) {
+			t.Parallel()
+			plan := counted(t, n, tt.closes, cmp.Or(tt.onEOF, "close"), "echo:1,1")
+			for i := range byte(8) { // ports for all TIME_WAITs
+				plan.Groups[0].Sources = append(plan.Groups[0].Sources, netip.AddrFrom4([4]byte{127, 0, 0, i + 1}))
+			}
+			f := carryOut(t, "root", trial{Spec: sandbox.Spec{Topology: sandbox.Lo}, Plan: plan, Trace: TraceAuto})
+			f.mustTrace(t)
+			st := &f.Run.States
+			for _, ck := range f.Run.Accounting {
+				if strings.HasPrefix(ck.Name, "trace:") && (!ck.Exact || ck.Got < ck.Want.Min || ck.Got > ck.Want.Max || ck.Want.Min != ck.Want.Max) {
+					t.Errorf("%+v", ck)
+				}
+			}
+			wantSent, all := map[string]map[string]int64{"client": {}, "server": {}}, int64(0)
+			if tt.reason != "" {
+				wantSent[tt.sender.String()][tt.reason] = n
+				all = n
+			}
+			// More are of the races that compareTimeWaits tells of: each is one connection that went another way.
+			races := f.grown("TcpOutRsts") - all
+			if races == 0 {
+				if diff := gocmp.Diff(wantSent, st.ResetsSent); diff != "" {
+					t.Errorf("resets sent (-want +got):\n%s", diff)
+				}
+			}
+			for side, want := range ways(n, tt.seen[client], tt.seen[server]) {
+				got := st.Transitions[side]
+				names := maps.Clone(want)
+				if tt.seen[client] != "" {
+					maps.Copy(names, got)
+					delete(names, "TIME_WAIT>CLOSED") // its port was used again
+				}
+				for name := range names {
+					if d := got[name] - want[name]; max(d, -d) > races {
+						t.Errorf("%s %s: %d, want %d", side, name, got[name], want[name])
+					}
+				}
+			}
+			for side, odd := range st.Unpredicted {
+				for name, n := range odd {
+					if n > races {
+						t.Errorf("%s %s: %d on no predicted path", side, name, n)
+					}
+				}
+			}
+		})
+	}
+}

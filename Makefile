@@ -34,10 +34,13 @@ test -n "$$missing" || exit 0; \
 	esac
 endef
 
+# What is built does not depend on the directory, so that a second clone takes it from the cache of the first.
+export GOFLAGS := $(filter-out -trimpath,$(GOFLAGS)) -trimpath
+
 .PHONY: build share install dist test race torture lint fmt fuzz check-html bench drain-gallery clean
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
 
 # The date of what is made here: the same commit makes the same bytes.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
@@ -45,7 +48,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 
 # Manual pages and completions, as they lie below /usr/share.
 # They are made by a program with the build tag man, for the system that this is.
 share:
-	GOOS= GOARCH= CGO_ENABLED=0 go build -trimpath -tags man -ldflags '$(LDFLAGS)' -o bin/man/lastack ./cmd/lastack
+	GOOS= GOARCH= CGO_ENABLED=0 go build -tags man -ldflags '$(LDFLAGS)' -o bin/man/lastack ./cmd/lastack
 	rm -rf bin/share
 	mkdir -p bin/share/man/man1 bin/share/bash-completion/completions bin/share/zsh/site-functions bin/share/fish/vendor_completions.d
 	bin/man/lastack man bin/share/man/man1
@@ -72,7 +75,7 @@ dist: share
 	mkdir -p bin/dist
 	@set -e; for arch in amd64 arm64; do \
 		echo "lastack for linux/$$arch"; \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dist/lastack-linux-$$arch ./cmd/lastack; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -ldflags '$(LDFLAGS)' -o bin/dist/lastack-linux-$$arch ./cmd/lastack; \
 		for kind in deb rpm; do \
 			ARCH=$$arch PACKAGE_VERSION='$(PACKAGE_VERSION)' go tool -modfile=.tools/go.mod nfpm package -f .dist/nfpm.yaml -p $$kind -t bin/dist/; \
 		done; \
@@ -100,16 +103,19 @@ RACED := ./loadgen ./server ./sockstate/... ./bench/lab/...
 # The race detector needs a C compiler. The runtime's pause of a second at each exit would be most of the time.
 race:
 	@if ! command -v "$$(go env CC)" >/dev/null; then echo "no C compiler, which the race detector needs" >&2; exit 1; fi
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=50 go test -vet=off -p 1 -race -short $$(go list $(RACED) | grep -v /teardown$$)
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=50 go test -vet=off -p 2 -race -short $$(go list $(RACED) | grep -v /teardown$$)
 
 # The cases wait more than they work, so they run side by side. The last line counts them.
 torture:
 	LASTACK_TORTURE=all go test -vet=off -count 1 -timeout 20m -parallel 8 -run '^Test(Torture|Reference|Queue)$$' -v ./cmd/lastack ./bench/drain | grep -vE '^ *(=== |--- PASS|    --- PASS)'
 	LASTACK_TORTURE=all go test -vet=off -count 1 -timeout 20m -run '^Test(NoEffectNoClaim|SmallEffectIsFound|FewSearches)$$' -v ./bench/sweep | grep -vE '^ *(=== |--- PASS)'
 
+# Vet compiles what it looks at. linux/arm64 is made by dist.
 lint:
 	$(LINT) run ./...
-	@set -e; for system in darwin/arm64 windows/amd64 linux/386 linux/arm64; do echo "go build, go vet for $$system"; export CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/}; go build ./...; go vet ./...; done
+	@set -e; export CGO_ENABLED=0; \
+	for system in darwin/arm64 linux/386; do echo "go vet for $$system"; GOOS=$${system%/*} GOARCH=$${system#*/} go vet ./...; done; \
+	echo "go build for windows/amd64"; GOOS=windows GOARCH=amd64 go build ./...
 
 fmt:
 	$(LINT) fmt ./...
@@ -135,7 +141,7 @@ fuzz:
 # PEERS holds further flags: -workloads echo-rst, -o FILE.
 bench: build
 	go test -vet=off -p 1 -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
-	CGO_ENABLED=0 go build -trimpath -o bin/sidebyside ./bench/lab/peers
+	CGO_ENABLED=0 go build -o bin/sidebyside ./bench/lab/peers
 	@missing=; for tool in wrk:wrk ab:apache2-utils httperf:httperf hey:hey nginx:nginx; do \
 		PATH="$$PATH:/usr/sbin" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \
@@ -146,7 +152,7 @@ bench: build
 # Real servers, stopped under load: what their clients see beside what was to be expected. See bench/lab/gallery.
 # GALLERY holds further flags: -only nginx,go -repeat 1 -o FILE -records DIR.
 drain-gallery: build
-	CGO_ENABLED=0 go build -trimpath -o bin/drain-gallery ./bench/lab/gallery
+	CGO_ENABLED=0 go build -o bin/drain-gallery ./bench/lab/gallery
 	@missing=; for tool in nginx:nginx haproxy:haproxy apache2:apache2-bin lighttpd:lighttpd node:nodejs python3:python3 unshare:util-linux; do \
 		PATH="/usr/sbin:/usr/bin:$$PATH" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \

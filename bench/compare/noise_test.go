@@ -98,7 +98,7 @@ func TestGates(t *testing.T) {
 
 // Several gates of one comparison fail on the same build together in no more than about 5 of 100 tries.
 func TestGatesTogether(t *testing.T) {
-	const tries, n, limit = 300, 5, 27 // the 99.9 % quantile
+	const tries, n, limit = 100, 5, 12 // the 99.9 % quantile
 	all := recorded(t)
 	random := rand.New(rand.NewPCG(4, 0))
 	var gates []metric.Relative

@@ -10,10 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/lazy"
 	"lastack/bench/shard"
 	"lastack/sockstate"
-
-	"lastack/bench/lazy"
 )
 
 // Spec is a fleet.

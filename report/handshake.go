@@ -38,7 +38,11 @@ func handshakeAsked(h *record.Handshake) string {
 	case 0:
 		return "no connection"
 	case 1:
-		return askedLadder(&h.Ladders[0])
+		l := &h.Ladders[0]
+		if l.Drill != "" {
+			return "drill " + ladderTitle(l) + ": " + askedLadder(l)
+		}
+		return askedLadder(l)
 	}
 	drills := make(map[string]bool)
 	for i := range h.Ladders {
@@ -116,7 +120,11 @@ func ladderSection(l *record.Ladder, i, n int) *section {
 	s := &section{document.Section{ID: ladderID(l, i, n), Title: "CONNECTION", Lead: ladderSummary(l), Level: document.First}}
 	if t := ladderTitle(l); t != "" {
 		s.Title, s.Lead = strings.ToUpper(t), l.Teaches
-		s.say(document.First, askedLadder(l)+"; "+ladderSummary(l))
+		if n == 1 {
+			s.say(document.First, ladderSummary(l)) // the page's head has what was asked
+		} else {
+			s.say(document.First, askedLadder(l)+"; "+ladderSummary(l))
+		}
 	}
 	s.add(drawLadder(l, s.ID))
 	if l.Server.Seen == record.SeenInferred {
@@ -258,7 +266,7 @@ func ladderLast(side sockstate.Side, e *record.LadderEnd, l *record.Ladder) stri
 		s := &e.States[i]
 		switch {
 		case i == len(e.States)-1 && s.State == "TIME_WAIT" && s.LeftS > 0:
-			return fmt.Sprintf("The %v is in TIME_WAIT for another %s; --follow waits for its end.", side, text.Value(document.Micros(s.LeftS*1e6)))
+			return fmt.Sprintf("The %v is in TIME_WAIT for another %s or a little more, as its timer is coarse; --follow waits for its end.", side, text.Value(document.Micros(s.LeftS*1e6)))
 		case i == len(e.States)-1 && s.State == "FIN_WAIT_2" && s.LeftS > 0:
 			return fmt.Sprintf("The %v is in FIN_WAIT_2 for another %s (tcp_fin_timeout); --follow waits for its end.", side, text.Value(document.Micros(s.LeftS*1e6)))
 		case i == len(e.States)-1 && s.State == "CLOSE_WAIT":

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -19,10 +20,12 @@ type Drill struct {
 	cases []drillCase
 }
 
-// drillCase is one connection of a drill. Its name tells it from the others.
+// drillCase is one connection of a drill. Its name tells it from the others, and what it teaches beyond them, if that is anything, stands in
+// place of what the drill does.
 type drillCase struct {
-	name string
-	spec Spec
+	name    string
+	spec    Spec
+	teaches string
 }
 
 // AllDrills is the name of all of them together.
@@ -71,9 +74,11 @@ func Drills() []Drill {
 			Teaches: "Nobody confirms an ACK, so the side that sends the last one cannot know whether it has come. " +
 				"If it was lost, the FIN comes again, TIME_WAIT answers once more and starts anew: that is what it is for.",
 			cases: []drillCase{
-				{"once", Spec{Exchange: echo, Lose: lose(loseLastACK, 1)}},
-				{"twice", Spec{Exchange: echo, Lose: lose(loseLastACK, 2)}},
-				{"three times", Spec{Exchange: echo, Lose: lose(loseLastACK, 3)}},
+				{"once", Spec{Exchange: echo, Lose: lose(loseLastACK, 1)}, ""},
+				{"twice", Spec{Exchange: echo, Lose: lose(loseLastACK, 2)}, "Here the answer is lost too, so the FIN comes a third time, after twice as long a wait. " +
+					"Each FIN starts the minute of TIME_WAIT anew."},
+				{"three times", Spec{Exchange: echo, Lose: lose(loseLastACK, 3)}, "Each wait is twice as long as the one before, and LAST_ACK lasts all the while: the process may be gone, its socket is not. " +
+					"The kernel gives up after tcp_orphan_retries, 8 times by default, and TIME_WAIT never learns of it."},
 			},
 		},
 		{
@@ -86,7 +91,7 @@ func Drills() []Drill {
 			Name:  "lost-syn",
 			Waits: "the first retransmission of a SYN, 1 s",
 			Teaches: "A lost SYN costs a whole second, because there is no round trip yet from which a shorter timeout could be known. " +
-				"A connect that takes 1.0 s, or 3.0 s, has lost one SYN, or two.",
+				"A connect that takes 1.0 s has lost one SYN, and one of 2.0 s two (3.0 s before Linux 6.5).",
 			cases: one(Spec{Exchange: echo, Lose: lose(loseSYN, 1)}),
 		},
 		{
@@ -104,7 +109,7 @@ func Drills() []Drill {
 		},
 		{
 			Name: "unread",
-			Teaches: "close() sends an RST, and no FIN, if data was received that the program has not read: the peer must not believe that it was. " +
+			Teaches: "If data was received that the program has not read, close() sends an RST and no FIN: the peer must not believe that it was read. " +
 				"Read to the end of the stream before you close.",
 			cases: one(Spec{Close: teardown.Policy{How: teardown.Unread}, Exchange: echo}),
 		},
@@ -114,7 +119,7 @@ func Drills() []Drill {
 			Teaches: "Once its process has closed, a socket waits in FIN_WAIT_2 for tcp_fin_timeout only, and is then forgotten without a packet. " +
 				"A peer that closes later meets an RST; tcp_fin_timeout has no effect on TIME_WAIT.",
 			cases: one(Spec{
-				Exchange: echo, OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: 1700 * time.Millisecond}, Sysctls: sysctl("tcp_fin_timeout", "1"),
+				Exchange: echo, OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: 1400 * time.Millisecond}, Sysctls: sysctl("tcp_fin_timeout", "1"),
 			}),
 		},
 		{
@@ -133,10 +138,11 @@ func Drills() []Drill {
 		{
 			Name: "time-wait-assassination",
 			Teaches: "An old packet that comes late makes TIME_WAIT answer; the peer is closed and answers by RST, which ends TIME_WAIT early (RFC 1337). " +
-				"With tcp_rfc1337=1 TIME_WAIT ignores RSTs, and lasts.",
+				"An old packet that comes later still could then meet a new connection between the same ports.",
 			cases: []drillCase{
-				{"rfc1337 off", Spec{Exchange: echo, Replay: true, Sysctls: sysctl("tcp_rfc1337", "0")}},
-				{"rfc1337 on", Spec{Exchange: echo, Replay: true, Sysctls: sysctl("tcp_rfc1337", "1")}},
+				{"rfc1337 off", Spec{Exchange: echo, Replay: true, Sysctls: sysctl("tcp_rfc1337", "0")}, ""},
+				{"rfc1337 on", Spec{Exchange: echo, Replay: true, Sysctls: sysctl("tcp_rfc1337", "1")}, "The same with tcp_rfc1337=1: TIME_WAIT answers the old packet, the peer answers by RST, and TIME_WAIT lasts. " +
+					"The price is that no RST ends it, wanted or not."},
 			},
 		},
 		{
@@ -165,7 +171,7 @@ func Drilled(name string) (specs []Spec) {
 		}
 		for _, c := range d.cases {
 			s := c.spec
-			s.Drill, s.Case, s.Teaches = d.Name, c.name, d.Teaches
+			s.Drill, s.Case, s.Teaches = d.Name, c.name, cmp.Or(c.teaches, d.Teaches)
 			s.Sysctls = slices.Clone(s.Sysctls)
 			specs = append(specs, s)
 		}

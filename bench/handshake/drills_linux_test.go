@@ -23,6 +23,16 @@ const (
 	passivePath = "ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED"
 )
 
+// state is a state of an end, the zero one if it never was in it.
+func state(e record.LadderEnd, name string) *record.LadderState {
+	for i := range e.States {
+		if e.States[i].State == name {
+			return &e.States[i]
+		}
+	}
+	return &record.LadderState{}
+}
+
 // again is the steps after a last ACK that was lost n times.
 func again(n int) []string {
 	all := []string{"client fin_first", "server fin_merged", "client last_ack, lost"}
@@ -45,10 +55,16 @@ var lessons = map[string]lesson{
 			if !slices.ContainsFunc(l.Steps, func(s record.LadderStep) bool { return s.Code == "ack_of_fin" }) {
 				t.Error("ACK and FIN are one packet")
 			}
+			if s := state(l.Server, "CLOSE_WAIT"); s.DwellS() < moment.Seconds() {
+				t.Errorf("CLOSE_WAIT lasted %v s", s.DwellS())
+			}
+			if s := state(l.Client, "TIME_WAIT"); s.LeftS < 50 || s.LeftS > 60 {
+				t.Errorf("TIME_WAIT has %v s left", s.LeftS)
+			}
 		},
 	},
 	"half-close": {
-		from: "fin_half", steps: []string{"client fin_half", "server data", "server fin_merged", "client last_ack"}, client: activePath, server: passivePath,
+		from: "fin_half", steps: []string{"client fin_half", "server data_half_closed", "server fin_merged", "client last_ack"}, client: activePath, server: passivePath,
 		also: func(t *testing.T, l *record.Ladder) {
 			for i := range l.Packets {
 				if p := &l.Packets[i]; p.Bytes == 5 && (p.From != "server" || p.After.Client != "FIN_WAIT_2" && p.After.Client != "TIME_WAIT") {
@@ -61,6 +77,14 @@ var lessons = map[string]lesson{
 	"simultaneous": {
 		from: "fin_crossing", steps: []string{"client fin_crossing", "client crossing_ack", "server crossing_ack"},
 		client: "ESTABLISHED > FIN_WAIT_1 > CLOSING > TIME_WAIT", server: "ESTABLISHED > FIN_WAIT_1 > CLOSING > TIME_WAIT",
+		also: func(t *testing.T, l *record.Ladder) {
+			if state(l.Client, "CLOSING").State == "" || state(l.Server, "CLOSING").State == "" {
+				t.Error("the FINs did not cross")
+			}
+			if !slices.ContainsFunc(l.Steps, func(s record.LadderStep) bool { return s.Code == "arrives" }) {
+				t.Error("no FIN arrives after the other side had sent its own")
+			}
+		},
 	},
 	"lost-last-ack, once":        {from: "fin_first", steps: again(1), client: activePath, server: passivePath},
 	"lost-last-ack, twice":       {from: "fin_first", steps: again(2), client: activePath, server: passivePath},
@@ -90,6 +114,11 @@ var lessons = map[string]lesson{
 	"close-wait-leak": {
 		from: "fin_first", steps: []string{"client fin_first", "client fin_wait_2_ends"},
 		client: "ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > CLOSED", server: "ESTABLISHED > CLOSE_WAIT",
+		also: func(t *testing.T, l *record.Ladder) {
+			if d := state(l.Client, "FIN_WAIT_2").DwellS(); d < 0.99 || d > 30 {
+				t.Errorf("FIN_WAIT_2 lasted %v s", d)
+			}
+		},
 	},
 	"time-wait-reopened-by-syn": {
 		from:   "fin_first",
@@ -156,9 +185,6 @@ func TestDrillWords(t *testing.T) {
 		t.Errorf("names: %v", names)
 	}
 	for _, d := range Drills() {
-		if n := strings.Count(d.Teaches, ". ") + strings.Count(d.Teaches, ".\" "); n != 1 || !strings.HasSuffix(d.Teaches, ".") {
-			t.Errorf("%s: %d sentences: %s", d.Name, n+1, d.Teaches)
-		}
 		if strings.ToLower(d.Name) != d.Name || strings.ContainsAny(d.Name, " _") {
 			t.Errorf("the name %q", d.Name)
 		}
@@ -166,6 +192,9 @@ func TestDrillWords(t *testing.T) {
 			t.Errorf("%s: %+v", d.Name, got)
 		}
 		for _, s := range Drilled(d.Name) {
+			if n := strings.Count(s.Teaches, ". ") + strings.Count(s.Teaches, ".\" "); n != 1 || !strings.HasSuffix(s.Teaches, ".") {
+				t.Errorf("%s %s: %d sentences: %s", d.Name, s.Case, n+1, s.Teaches)
+			}
 			if _, err := Resolve(s); err != nil {
 				t.Errorf("%s: %v", d.Name, err)
 			}

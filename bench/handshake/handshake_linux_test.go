@@ -2,13 +2,12 @@ package handshake
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"lastack/bench/record"
-	"lastack/bench/sandbox"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
@@ -75,7 +74,8 @@ func path(e *record.LadderEnd) string {
 	return strings.Join(all, " > ")
 }
 
-// check holds what is true of every ladder: no gap in the states, no packet without a fate, and packets in order.
+// check holds what is true of every ladder: no gap in the states, no packet without a fate, packets in order, and the states of both ends
+// those that sock_diag gave when each packet had been sent and had arrived.
 func check(t *testing.T, l *record.Ladder) {
 	t.Helper()
 	for side, e := range []*record.LadderEnd{&l.Client, &l.Server} {
@@ -97,11 +97,28 @@ func check(t *testing.T, l *record.Ladder) {
 			t.Errorf("packet %d was sent at %v, and the one before it at %v", i+1, p.AtS, l.Packets[i-1].AtS)
 		}
 	}
+	for i := range l.Packets {
+		p := &l.Packets[i]
+		sent, arrived := [...]string{p.Before.Client, p.Before.Server}, [...]string{p.After.Client, p.After.Server}
+		for side, e := range []*record.LadderEnd{&l.Client, &l.Server} {
+			if !wasIn(e, p.AtS, sent[side]) {
+				t.Errorf("packet %d: the %v was %s when it was sent, and is drawn otherwise: %+v", i+1, sockstate.Side(side), sent[side], e.States)
+			}
+			if p.ArrivedS != nil && !wasIn(e, *p.ArrivedS, arrived[side]) {
+				t.Errorf("packet %d: the %v was %s when it had arrived, and is drawn otherwise: %+v", i+1, sockstate.Side(side), arrived[side], e.States)
+			}
+		}
+	}
 	for i := range l.Steps {
 		if s := &l.Steps[i]; s.Text == "" || s.Function == "" || s.Section == "" {
 			t.Errorf("step %d says nothing: %+v", i+1, *s)
 		}
 	}
+}
+
+// wasIn reports whether an end is drawn in a state at a time.
+func wasIn(e *record.LadderEnd, at float64, state string) bool {
+	return slices.ContainsFunc(e.States, func(s record.LadderState) bool { return s.State == state && s.FromS <= at && at <= s.ToS })
 }
 
 // Each policy, with an exchange and without, ends as teardown.Predict says, and its steps have the right names.
@@ -118,10 +135,11 @@ func TestPolicies(t *testing.T) {
 		"server:unread":    {"server rst_unread"},
 		"never":            nil,
 	}
+	few := map[string]bool{"client:fin": true, "server:half": true, "client:rst": true, "both:fin": true}
 	for _, p := range teardown.Policies() {
 		for _, e := range []exchange.Spec{{}, echo, {Kind: exchange.HTTP, Path: "/"}} {
-			if p.NeedsExchange() && e.Kind == exchange.None {
-				continue
+			if p.NeedsExchange() && e.Kind == exchange.None || e != echo && !few[p.String()] && os.Getenv("LASTACK_LONG") == "" {
+				continue // each sandbox takes 0.1 s, of which most is the kernel's lock
 			}
 			t.Run(fmt.Sprint(p, " ", e), func(t *testing.T) {
 				t.Parallel()
@@ -134,6 +152,7 @@ func TestPolicies(t *testing.T) {
 						t.Errorf("%v: %s, predicted are %v", sockstate.Side(side), got, q.Paths[side])
 					}
 				}
+				mustFollow(t, l)
 				steps, ok := want[p.String()]
 				if !ok {
 					return // what follows is another test's, or races
@@ -157,31 +176,7 @@ func like(got, predicted string) bool {
 	return got == predicted || without(got) == without(predicted)
 }
 
-// The FINs of both:fin always cross.
-func TestSimultaneous(t *testing.T) {
-	for _, e := range []exchange.Spec{{}, echo} {
-		t.Run(e.String(), func(t *testing.T) {
-			t.Parallel()
-			l := watched(t, Spec{Close: teardown.Policy{Who: teardown.BothAtOnce}, Exchange: e})
-			check(t, l)
-			const want = "ESTABLISHED > FIN_WAIT_1 > CLOSING > TIME_WAIT"
-			if c, s := path(&l.Client), path(&l.Server); c != want || s != want {
-				t.Errorf("client %s, server %s", c, s)
-			}
-			got := codes(l, "")
-			for _, want := range []string{"client crossing_ack", "server crossing_ack"} {
-				if !slices.Contains(got, want) {
-					t.Errorf("no %s: %v", want, got)
-				}
-			}
-			if !slices.ContainsFunc(l.Steps, func(s record.LadderStep) bool { return s.Code == "arrives" }) {
-				t.Error("no FIN arrives after the other side had sent its own")
-			}
-		})
-	}
-}
-
-// A lost packet is lost exactly, and what TCP does about it has a name.
+// A lost packet is lost exactly, and what TCP does about it has a name. The drills have the losses that are not here.
 func TestLoss(t *testing.T) {
 	open := []string{"client syn", "server syn_ack", "client open", "client data", "server data"}
 	for _, tt := range []struct {
@@ -189,13 +184,10 @@ func TestLoss(t *testing.T) {
 		close string
 		want  []string
 	}{
-		{"fin", "client:fin", append(slices.Clone(open), "client fin_first, lost", "client fin_again", "server fin_merged", "client last_ack")},
 		{"fin", "server:fin", append(slices.Clone(open), "server fin_first, lost", "server fin_again", "client fin_merged", "server last_ack")},
-		{"last-ack", "client:fin", append(slices.Clone(open), "client fin_first", "server fin_merged", "client last_ack, lost", "server fin_again", "client last_ack_again")},
-		{"last-ack:2", "client:fin", append(slices.Clone(open), "client fin_first", "server fin_merged", "client last_ack, lost",
-			"server fin_again", "client last_ack_again, lost", "server fin_again", "client last_ack_again")},
 		{"ack", "client:fin", []string{"client syn", "server syn_ack", "client open, lost", "client open_data", "server data", "client fin_first", "server fin_merged", "client last_ack"}},
-		{"syn", "client:fin", append([]string{"client syn, lost", "client syn_again"}, append(slices.Clone(open[1:]), "client fin_first", "server fin_merged", "client last_ack")...)},
+		{"fin", "both:fin", append(slices.Clone(open), "server fin_first, lost", "client fin_crossing", "server closing_ack", "server fin_again", "client last_ack")},
+		{"last-ack", "server:fin", append(slices.Clone(open), "server fin_first", "client fin_merged", "server last_ack, lost", "client fin_again", "server last_ack_again")},
 	} {
 		t.Run(tt.lose+" "+tt.close, func(t *testing.T) {
 			t.Parallel()
@@ -212,17 +204,6 @@ func TestLoss(t *testing.T) {
 	}
 }
 
-// A lost SYN|ACK is sent again by the server's timer, and because the client's SYN comes again; which one is first is chance.
-func TestLostSYNACK(t *testing.T) {
-	t.Parallel()
-	l := watched(t, Spec{Exchange: echo, Lose: Lose{What: loseSYNACK, Times: 1}})
-	check(t, l)
-	got := codes(l, "")
-	if got[1] != "server syn_ack, lost" || !slices.Contains(got, "server syn_ack_again") || got[len(got)-1] != "client last_ack" {
-		t.Errorf("steps: %v", got)
-	}
-}
-
 // A lost RST is not sent again: the other side does not learn of it.
 func TestLostRST(t *testing.T) {
 	t.Parallel()
@@ -235,43 +216,10 @@ func TestLostRST(t *testing.T) {
 // The passive side's reactions.
 func TestReactions(t *testing.T) {
 	fin := teardown.Policy{}
-	t.Run("delay", func(t *testing.T) {
-		t.Parallel()
-		const delay = 100 * time.Millisecond
-		l := watched(t, Spec{Close: fin, OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: delay}, Exchange: echo})
-		check(t, l)
-		if got := path(&l.Client); got != "ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > TIME_WAIT" {
-			t.Errorf("client: %s", got)
-		}
-		for i := range l.Server.States {
-			if s := &l.Server.States[i]; s.State == "CLOSE_WAIT" && s.DwellS() < delay.Seconds() {
-				t.Errorf("CLOSE_WAIT lasted %v s", s.DwellS())
-			}
-		}
-		if last := l.Client.States[len(l.Client.States)-1]; last.LeftS < 50 || last.LeftS > 60 {
-			t.Errorf("TIME_WAIT has %v s left", last.LeftS)
-		}
-	})
 	t.Run("rst", func(t *testing.T) {
 		t.Parallel()
 		l := watched(t, Spec{Close: fin, OnEOF: teardown.Reaction{Kind: teardown.ReactRST}, Exchange: echo})
 		check(t, l)
 		mustHave(t, l, "fin_first", "client fin_first", "server rst_close_wait")
-	})
-	t.Run("never", func(t *testing.T) {
-		t.Parallel()
-		l := watched(t, Spec{
-			Close: fin, OnEOF: teardown.Reaction{Kind: teardown.ReactNever}, Follow: true,
-			Sysctls: []sandbox.Sysctl{{Key: "net.ipv4.tcp_fin_timeout", Value: "1"}},
-		})
-		check(t, l)
-		if c, s := path(&l.Client), path(&l.Server); c != "ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > CLOSED" || s != "ESTABLISHED > CLOSE_WAIT" {
-			t.Errorf("client %s, server %s", c, s)
-		}
-		wait := l.Client.States[len(l.Client.States)-2]
-		if d := wait.DwellS(); d < 0.99 || d > 30 {
-			t.Errorf("FIN_WAIT_2 lasted %v s", d)
-		}
-		mustHave(t, l, "fin_first", "client fin_first", "client fin_wait_2_ends")
 	})
 }

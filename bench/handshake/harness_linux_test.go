@@ -9,10 +9,12 @@ import (
 
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
+	"lastack/sockstate/socktest"
 )
 
 func TestMain(m *testing.M) {
 	sandbox.Main(map[string]sandbox.Func{Job.Name: Job.Func})
+	socktest.Parallel(6) // connections wait for timers most of their time
 	os.Exit(m.Run())
 }
 

@@ -131,7 +131,10 @@ func (r *relayed) watchAll(ctx context.Context) error {
 	deadline := r.last + int64(watchLimit)
 	for before := r.last; ; {
 		top := clock.Now()
-		r.late, before = max(r.late, top-before), top
+		if r.awaited() {
+			r.late = max(r.late, top-before)
+		}
+		before = top
 		busy, err := r.step()
 		if err != nil {
 			return err
@@ -158,6 +161,19 @@ func (r *relayed) watchAll(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// awaited reports whether a kernel waits for something of this process: it sends again if that is late. In the states left out everything has
+// been acknowledged, and what follows is a program's to begin, or a timer's.
+func (r *relayed) awaited() bool {
+	for _, s := range r.states {
+		switch s {
+		case 0, sockstate.Closed, sockstate.Listen, sockstate.TimeWait, sockstate.FinWait2, sockstate.CloseWait:
+		default:
+			return true
+		}
+	}
+	return len(r.queue) > 0
 }
 
 // step forwards a packet, if there is one, and lets both programs run.
@@ -411,7 +427,7 @@ func (r *relayed) bindPlainly() error { return sockio.CanBind(r.watch.Client, fa
 func (r *relayed) warnings() (all []string) {
 	l := r.setup.Lose
 	if l.What != loseNone && r.lost < l.Times {
-		all = append(all, fmt.Sprintf("handshake: --lose %s: %d of %d were lost: it was not sent more often", l, r.lost, l.Times))
+		all = append(all, fmt.Sprintf("handshake: --lose %s: only %d of %d could be lost: the packet was sent no more often", l, r.lost, l.Times))
 	}
 	for _, e := range r.ends {
 		if e.err != nil {

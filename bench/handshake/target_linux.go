@@ -31,12 +31,16 @@ type aimed struct {
 	end   *end
 
 	watch ladder.Watch
+	// calls are those that are no events yet.
+	calls []ladder.Event
 	local netip.AddrPort
 	ends  [sockstate.NumSides]ladder.Machine
 	state sockstate.State // of the client, by the kernel
 	mini  bool
 	last  int64
-	buf   []byte
+	// late is set if the server had not done its part when the watch ended.
+	late bool
+	buf  []byte
 }
 
 // runTarget watches a connection to the setup's Target.
@@ -69,11 +73,24 @@ func runTarget(ctx context.Context, s *Setup) (w *ladder.Watch, warnings []strin
 	if a.end.err != nil {
 		warnings = append(warnings, fmt.Sprintf("handshake: the client: %v", a.end.err))
 	}
+	if a.late {
+		warnings = append(warnings, fmt.Sprintf("handshake: the server did not close within %v: the connection was watched no longer", targetLimit))
+	}
 	return &a.watch, warnings, nil
 }
 
+// called notes a system call. The packets before it may not have been read yet.
 func (a *aimed) called(side sockstate.Side, c ladder.Call) {
-	a.watch.Events = append(a.watch.Events, ladder.Event{At: clock.Now(), Kind: ladder.Called, Side: side, Call: c, States: a.states()})
+	a.calls = append(a.calls, ladder.Event{At: clock.Now(), Kind: ladder.Called, Side: side, Call: c})
+}
+
+// callsBefore adds the calls from before a time to the events.
+func (a *aimed) callsBefore(at int64) {
+	for len(a.calls) > 0 && a.calls[0].At < at {
+		a.calls[0].States = a.states()
+		a.watch.Events = append(a.watch.Events, a.calls[0])
+		a.calls = a.calls[1:]
+	}
 }
 
 func (a *aimed) states() [sockstate.NumSides]sockstate.State {
@@ -116,6 +133,7 @@ func (a *aimed) watchAll(ctx context.Context) error {
 			a.last = now
 			continue
 		case ctx.Err() != nil || now > deadline || a.settled(now):
+			a.late = ctx.Err() == nil && now > deadline && !a.end.over()
 			a.watch.End = now
 			return nil
 		}
@@ -130,8 +148,12 @@ func (a *aimed) watchAll(ctx context.Context) error {
 func (a *aimed) read() (any bool, err error) {
 	for a.local.IsValid() || a.end.over() {
 		n, at, err := a.tap.Read(a.buf)
-		if err != nil || n == 0 {
+		if err != nil {
 			return any, err
+		}
+		if n == 0 {
+			a.callsBefore(clock.Now())
+			return any, nil
 		}
 		p, ok := ladder.Decode(slices.Clone(a.buf[:n]))
 		if ok && !a.local.IsValid() && p.Destination == a.setup.Target && p.Flags.Has(ladder.SYN) {
@@ -140,8 +162,9 @@ func (a *aimed) read() (any bool, err error) {
 		if !ok || p.Source != a.local && p.Destination != a.local {
 			continue
 		}
+		a.callsBefore(at)
 		if last := len(a.watch.Events) - 1; last >= 0 {
-			at = max(at, a.watch.Events[last].At) // the first packets may be without the kernel's timestamp
+			at = max(at, a.watch.Events[last].At) // both clocks may differ by a little
 		}
 		any = true
 		from := sockstate.Server
@@ -168,7 +191,7 @@ func (a *aimed) look() (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	a.state, a.mini = sockstate.Closed, false
+	a.state, a.mini, a.watch.Left[sockstate.Client] = sockstate.Closed, false, 0
 	if ok {
 		a.state, a.mini = s.State, s.Mini
 		a.watch.Left[sockstate.Client] = s.Left

@@ -53,27 +53,13 @@ func inferred(t *testing.T, l *record.Ladder, side sockstate.Side) string {
 	return path(&e)
 }
 
-// What is inferred from the packets is what the kernel says of both ends.
-func TestInferred(t *testing.T) {
-	for _, s := range []Spec{
-		{},
-		{Exchange: echo},
-		{Exchange: echo, OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: moment}},
-		{Close: teardown.Policy{Who: teardown.ServerFirst}, Exchange: echo},
-		{Close: teardown.Policy{Who: teardown.BothAtOnce}, Exchange: echo},
-		{Close: teardown.Policy{How: teardown.RST}, Exchange: echo},
-		{Exchange: echo, Lose: Lose{What: loseLastACK, Times: 1}},
-		{Exchange: echo, Lose: Lose{What: loseFIN, Times: 1}},
-	} {
-		t.Run(s.Close.String()+" "+s.OnEOF.String()+" "+s.Lose.String(), func(t *testing.T) {
-			t.Parallel()
-			l := watched(t, s)
-			for side, e := range []*record.LadderEnd{&l.Client, &l.Server} {
-				if got, want := inferred(t, l, sockstate.Side(side)), path(e); !like(got, want) {
-					t.Errorf("%v: inferred %s, the kernel's are %s", sockstate.Side(side), got, want)
-				}
-			}
-		})
+// mustFollow holds that what is inferred from the packets is what the kernel says of both ends.
+func mustFollow(t *testing.T, l *record.Ladder) {
+	t.Helper()
+	for side, e := range []*record.LadderEnd{&l.Client, &l.Server} {
+		if got, want := inferred(t, l, sockstate.Side(side)), path(e); !like(got, want) {
+			t.Errorf("%v: inferred %s, the kernel's are %s", sockstate.Side(side), got, want)
+		}
 	}
 }
 

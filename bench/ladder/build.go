@@ -36,6 +36,8 @@ type builder struct {
 	ends  [sockstate.NumSides]end
 	// now is the number of the step of the event under way.
 	now int
+	// wasClosing is set for a side that has been in CLOSING.
+	wasClosing [sockstate.NumSides]bool
 	// called is the last call of each side that no packet has explained yet.
 	called [sockstate.NumSides]Call
 }
@@ -85,6 +87,7 @@ func (b *builder) begin() {
 func (b *builder) move(e *Event) {
 	at := max(b.at(e.At), 0)
 	for side, state := range e.States {
+		b.wasClosing[side] = b.wasClosing[side] || state == sockstate.Closing
 		all := b.dwells[side]
 		last := &all[len(all)-1]
 		if last.State != name(state) {
@@ -99,7 +102,9 @@ func (b *builder) finish() {
 	for side := range b.dwells {
 		last := &b.dwells[side][len(b.dwells[side])-1]
 		last.ToS = max(b.at(b.w.End), last.FromS)
-		last.LeftS = b.w.Left[side].Seconds()
+		if s := b.states[side]; s == sockstate.TimeWait || s == sockstate.FinWait2 {
+			last.LeftS = b.w.Left[side].Seconds()
+		}
 	}
 }
 
@@ -250,8 +255,11 @@ func (b *builder) classify(p *Packet, side sockstate.Side, again bool, before [s
 		}
 		return codeFINFirst
 	case !p.pure():
-		if again {
+		switch {
+		case again:
 			return codeDataAgain
+		case is == sockstate.CloseWait:
+			return codeDataHalf
 		}
 		return codeData
 	case peer.finned && p.Ack == peer.fin:
@@ -260,7 +268,7 @@ func (b *builder) classify(p *Packet, side sockstate.Side, again bool, before [s
 			return codeTimeWaitSays
 		case is == sockstate.TimeWait && peer.acked:
 			return codeLastACKAgain
-		case is == sockstate.Closing || is == sockstate.TimeWait && other == sockstate.Closing:
+		case is == sockstate.Closing, is == sockstate.TimeWait && other == sockstate.Closing && b.wasClosing[side]:
 			return codeCrossingACK
 		case is == sockstate.TimeWait:
 			return codeLastACK
@@ -313,7 +321,12 @@ func (b *builder) arrived(e *Event, apart bool) {
 		return
 	}
 	if e.Kind == Dropped {
-		b.steps[n].Text += " " + lostText
+		s := &b.steps[n]
+		if text := steps[Code(s.Code)].lost; text != "" {
+			s.Text = sentences(text, from)
+		} else {
+			s.Text += " " + lostText
+		}
 		return
 	}
 	if b.now = n + 1; apart {
@@ -340,6 +353,8 @@ func (b *builder) arrived(e *Event, apart bool) {
 			code = codeRSTKills
 		}
 		b.fill(s, code, from)
+	case s.Code == string(codeCrossingACK) && b.states[to] == sockstate.FinWait2:
+		b.fill(s, codeClosingACK, from)
 	case s.Code == string(codeData) && before[to] == sockstate.SynRecv && b.states[to] == sockstate.Established:
 		b.fill(s, codeOpenData, from)
 	}
@@ -355,9 +370,12 @@ func (b *builder) step(e *Event, code Code, side sockstate.Side, packet int) {
 // fill sets what the table says of a step.
 func (b *builder) fill(s *record.LadderStep, code Code, side sockstate.Side) {
 	t := steps[code]
-	s.Code, s.Function, s.Section = string(code), t.function, t.section
-	text := strings.NewReplacer("{A}", "the "+side.String(), "{B}", "the "+side.Other().String()).Replace(t.text)
-	s.Text = capital(text)
+	s.Code, s.Function, s.Section, s.Text = string(code), t.function, t.section, sentences(t.text, side)
+}
+
+// sentences fills a text of the table in.
+func sentences(text string, side sockstate.Side) string {
+	return capital(strings.NewReplacer("{A}", "the "+side.String(), "{B}", "the "+side.Other().String()).Replace(text))
 }
 
 // capital makes the first letter of each sentence a capital.

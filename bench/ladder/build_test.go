@@ -108,7 +108,7 @@ func TestOrderly(t *testing.T) {
 	if diff := cmp.Diff(want, stepsOf(&l)); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
-	if s := l.Steps[6].Text; !strings.HasSuffix(s, lostText) {
+	if s := l.Steps[6].Text; s != sentences(steps[codeLastACK].lost, sockstate.Client) {
 		t.Errorf("the lost packet's step: %q", s)
 	}
 	wantStates := []record.LadderState{

@@ -206,6 +206,6 @@ func (o *handshakeOptions) watch(ctx context.Context, shown *display, _ *outputF
 const (
 	// timeWaitAtMost is what --follow waits for: the minute, and what its timer may be late.
 	timeWaitAtMost = 65 * time.Second
-	// parallelHandshakes is how many connections are watched at once. Each has a CPU.
-	parallelHandshakes = 2
+	// parallelHandshakes is how many connections are watched at once. Those of the drills mostly wait for a timer.
+	parallelHandshakes = 4
 )

@@ -14,7 +14,7 @@ func (p *page) ladder(l *document.Ladder) {
 	p.add("```mermaid")
 	p.add(mermaid.Diagram(l)...)
 	p.add("```", "")
-	p.add("| | at | packet | what happens |", "| --- | --: | --- | --- |")
+	p.add("| | at ("+text.ClockUnit+") | packet | what happens |", "| --- | --: | --- | --- |")
 	for i := range l.Rungs {
 		r := &l.Rungs[i]
 		packet := ""
@@ -32,7 +32,7 @@ func (p *page) ladder(l *document.Ladder) {
 		if r.Source != "" {
 			words += " (" + r.Source + ")"
 		}
-		p.add("| " + strconv.Itoa(i+1) + " | " + escape(text.Value(document.Micros(r.At*1e6))) + " | " + packet + " | " + escape(words) + " |")
+		p.add("| " + strconv.Itoa(i+1) + " | " + text.Clock(r.At) + " | " + packet + " | " + escape(words) + " |")
 	}
 	p.add("")
 	for _, e := range l.Ends {

@@ -3,17 +3,13 @@ package pcapng
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
@@ -78,75 +74,5 @@ func TestReadBack(t *testing.T) {
 		if _, _, err := r.ReadPacketData(); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: more packets (%v)", name, err)
 		}
-	}
-}
-
-// tshark sees the same packets: flags, numbers, lengths, and no checksum that is wrong.
-func TestTshark(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skipf("tshark is not installed: %v", err)
-	}
-	for name, run := range samples(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), "h.pcapng")
-			f, err := os.Create(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := errors.Join(Write(f, run), f.Close()); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.CommandContext(t.Context(), tshark, "-r", path, "-o", "tcp.check_checksum:TRUE", "-T", "fields", "-E", "separator=|", "-E", "aggregator=;",
-				"-e", "tcp.srcport", "-e", "tcp.flags.syn", "-e", "tcp.flags.fin", "-e", "tcp.flags.reset", "-e", "tcp.flags.ack",
-				"-e", "tcp.seq", "-e", "tcp.ack", "-e", "tcp.len", "-e", "tcp.window_size_value", "-e", "tcp.checksum.status", "-e", "frame.comment")
-			cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, &stderr)
-			}
-			var got, want []string
-			for line := range strings.Lines(string(out)) {
-				// Versions differ in how they write true.
-				fields := strings.SplitN(strings.TrimSpace(line), "|", 11)
-				for i := range fields {
-					switch fields[i] {
-					case "True":
-						fields[i] = "1"
-					case "False":
-						fields[i] = "0"
-					}
-				}
-				if len(fields) < 11 || !strings.Contains(fields[10], "sent: client") {
-					t.Errorf("no comment: %q", line)
-				}
-				got = append(got, strings.Join(fields[:10], " "))
-			}
-			l := &run.Handshake.Ladders[0]
-			for i := range l.Packets {
-				p := &l.Packets[i]
-				port, ack := 40000, int64(0)
-				if p.From == "server" {
-					port = 80
-				}
-				if p.Ack != nil {
-					ack = *p.Ack
-				}
-				bit := func(flag string) int {
-					if slices.Contains(p.Flags, flag) {
-						return 1
-					}
-					return 0
-				}
-				const good = 1
-				want = append(want, fmt.Sprint(port, " ", bit("SYN"), " ", bit("FIN"), " ", bit("RST"), " ", bit("ACK"), " ", p.Seq, " ", ack, " ", p.Bytes, " ", p.Window, " ", good))
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("packets (-lastack +tshark):\n%s", diff)
-			}
-		})
 	}
 }

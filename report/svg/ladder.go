@@ -17,8 +17,10 @@ const (
 	lifeLeft    = 206
 	lifeRight   = 786
 	boxWidth    = 116
-	middle      = (lifeLeft + lifeRight) / 2
-	lineHeight  = 17
+	// clockRight is where times end.
+	clockRight = 66
+	middle     = (lifeLeft + lifeRight) / 2
+	lineHeight = 17
 	// sentence is the most characters of a line between both ends.
 	sentenceWidth = 70
 )
@@ -28,6 +30,7 @@ const (
 const LadderStyle = `.ladder{font:14px system-ui,sans-serif;max-width:960px}.ladder .soft{font-size:12.5px}.ladder .time{font-size:12px;text-anchor:end}.ladder .name{font-weight:700;text-anchor:middle}.ladder .mid,.ladder .flags{text-anchor:middle}.ladder .flags{font-weight:600}.ladder .life{stroke-width:2}.ladder .arrow{stroke-width:2.5;fill:none}.ladder .part{stroke-dasharray:5 4}
 .ladder .paper{fill:#fff}.ladder text{fill:#1b1f24}.ladder .soft,.ladder .time{fill:#57606a}.ladder .box{fill:#eef2f6;stroke:#8c959f}.ladder .wait{fill:#fff1c2}.ladder .life{stroke:#8c959f}.ladder .arrow{stroke:#0b63b0}.ladder .head{fill:#0b63b0}.ladder .bad{stroke:#b4232a}.ladder .badhead{fill:#b4232a}
 @media (prefers-color-scheme:dark){.ladder .paper{fill:#0d1117}.ladder text{fill:#e6edf3}.ladder .soft,.ladder .time{fill:#9aa4af}.ladder .box{fill:#21262d;stroke:#6e7681}.ladder .wait{fill:#4d3a00}.ladder .life{stroke:#6e7681}.ladder .arrow{stroke:#79b8ff}.ladder .head{fill:#79b8ff}.ladder .bad{stroke:#ff7b72}.ladder .badhead{fill:#ff7b72}}
+@media screen{.scroll>.ladder{min-width:800px}}
 @media print{.ladder .paper{fill:#fff}.ladder text{fill:#000}.ladder .soft,.ladder .time{fill:#333}.ladder .box{fill:#eee;stroke:#777}.ladder .wait{fill:#ddd}.ladder .life{stroke:#777}.ladder .arrow{stroke:#036}.ladder .head{fill:#036}.ladder .bad{stroke:#900}.ladder .badhead{fill:#900}}`
 
 // ladderDrawing is a ladder on its way to SVG.
@@ -107,6 +110,7 @@ func (d *ladderDrawing) ladder(l *document.Ladder) {
 		d.text(x, d.y+16, "soft mid", l.Ends[i].Address)
 	}
 	d.y += 44
+	d.text(clockRight, d.y+5, "time", text.ClockUnit)
 	at := d.Len()
 	for i := range l.Ends {
 		if l.Ends[i].First.Name != "" {
@@ -135,7 +139,7 @@ func (d *ladderDrawing) ladder(l *document.Ladder) {
 
 func (d *ladderDrawing) rung(r *document.Rung) {
 	y := d.y
-	d.text(60, y+5, "time", text.Value(document.Micros(r.At*1e6)))
+	d.text(clockRight, y+5, "time", text.Clock(r.At))
 	if r.Arrow != nil {
 		d.arrow(y, r)
 	}

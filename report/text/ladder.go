@@ -1,6 +1,7 @@
 package text
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -22,6 +23,18 @@ const (
 	// leastLadder is the least width of a drawing, leastBeside that of one with its sentences between both ends.
 	leastLadder, leastBeside = 56, 80
 )
+
+// Clock prints the time of a step, in seconds, as milliseconds with microseconds: however late it is, what follows at once has a time of its
+// own, which three digits would not show.
+func Clock(s float64) string {
+	if s >= 100 {
+		return strconv.FormatFloat(s*1e3, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(s*1e3, 'f', 3, 64)
+}
+
+// ClockUnit is that of Clock.
+const ClockUnit = "ms"
 
 // ladder draws a ladder, or lists its steps where there is no room.
 func (w *writer) ladder(l *document.Ladder) {
@@ -82,7 +95,7 @@ func (d *drawing) heads(l *document.Ladder) {
 		d.raw(pad("", timeColumn+2) + pad(left, d.arrow+2*stateColumn+4-utf8.RuneCountInString(right)) + right)
 	}
 	empty := strings.Repeat(" ", d.arrow)
-	d.row("", a.First.Name, empty, b.First.Name, true)
+	d.row(ClockUnit, a.First.Name, empty, b.First.Name, true)
 }
 
 // dwell says how long a state lasted.
@@ -106,15 +119,17 @@ func name2(s *document.State) string {
 }
 
 func (d *drawing) rung(r *document.Rung) {
-	at := Value(document.Micros(r.At * 1e6))
 	between := strings.Repeat(" ", d.arrow)
-	if r.Arrow != nil {
-		between = d.packet(r.Arrow)
-	}
-	d.row(at, name2(r.States[0]), between, name2(r.States[1]), true)
 	var lines []string
+	if r.Arrow != nil {
+		whole := false
+		if between, whole = d.packet(r.Arrow); !whole {
+			lines = wrap(Clean(r.Arrow.Numbers), d.arrow-2)
+		}
+	}
+	d.row(Clock(r.At), name2(r.States[0]), between, name2(r.States[1]), true)
 	if r.Arrow != nil && r.Arrow.Options != "" {
-		lines = wrap(Clean(r.Arrow.Options), d.arrow-2)
+		lines = append(lines, wrap(Clean(r.Arrow.Options), d.arrow-2)...)
 	}
 	text := r.Text
 	if r.Source != "" {
@@ -152,10 +167,10 @@ func (w *writer) dim(s string) string {
 	return "\x1b[2m" + s + "\x1b[0m"
 }
 
-// packet is an arrow with its label.
-func (d *drawing) packet(a *document.Arrow) string {
+// packet is an arrow with its label. whole reports whether there was room for the packet's numbers.
+func (d *drawing) packet(a *document.Arrow) (_ string, whole bool) {
 	label := " " + a.Flags + " " + a.Numbers + " "
-	if utf8.RuneCountInString(label) > d.arrow-8 {
+	if whole = utf8.RuneCountInString(label) <= d.arrow-8; !whole {
 		label = " " + a.Flags + " "
 	}
 	label = cut(label, d.arrow-4)
@@ -195,7 +210,7 @@ func (d *drawing) packet(a *document.Arrow) string {
 	default:
 		out = d.left + first + label + second
 	}
-	return d.tint(a.Tone, out)
+	return d.tint(a.Tone, out), whole
 }
 
 // lasts says how it ended.
@@ -215,13 +230,13 @@ func (w *writer) ladderList(l *document.Ladder) {
 	}
 	for i := range l.Rungs {
 		r := &l.Rungs[i]
-		head := Value(document.Micros(r.At * 1e6))
+		head := Clock(r.At) + " " + ClockUnit
 		if a := r.Arrow; a != nil {
 			from, to := l.Ends[0].Name, l.Ends[1].Name
 			if !a.Right {
 				from, to = to, from
 			}
-			head += " " + from + " > " + to + ": " + a.Flags
+			head += " " + from + " > " + to + ": " + a.Flags + " " + a.Numbers
 			if a.Lost {
 				head += " (lost)"
 			}

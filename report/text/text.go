@@ -8,6 +8,7 @@ import (
 	"io"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"lastack/report/document"
 )
@@ -242,7 +243,13 @@ func (w *writer) leading(s *document.Section) *document.Table {
 
 func (w *writer) title(title, lead string, tone document.Tone) {
 	w.blank()
-	w.lead(pad(title, hung-1)+" ", lead, func(s string) string { return w.tint(tone, s) })
+	paint := func(s string) string { return w.tint(tone, s) }
+	if n := utf8.RuneCountInString(title); n >= hung && n+1+utf8.RuneCountInString(lead) > w.width {
+		w.hang("", title, nil)
+		w.lead("  ", lead, paint)
+		return
+	}
+	w.lead(pad(title, hung-1)+" ", lead, paint)
 }
 
 func (w *writer) warnings(title string) (onlyLead bool) {

@@ -47,7 +47,47 @@ func OpenTap(cfg Config) (*Tap, error) {
 		_ = unix.Close(t.fd)
 		return nil, err
 	}
+	awaitStamps()
 	return t, nil
+}
+
+// stampTries bounds how often awaitStamps asks, every stampPause.
+const (
+	stampTries = 100
+	stampPause = 200 * time.Microsecond
+)
+
+// awaitStamps waits until the kernel stamps packets when they arrive. It begins to do so a little after the first socket has asked for it
+// (net_enable_timestamp leaves that to a work queue). A packet from before gets the time at which it is read, and looks no different. So a
+// datagram is left unread for a while: it must be older than that. Where there is no loopback, nothing is waited for.
+func awaitStamps() {
+	at := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(fd) }() // it has no data to lose
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) != nil || unix.Bind(fd, at) != nil {
+		return
+	}
+	own, err := unix.Getsockname(fd)
+	if err != nil {
+		return
+	}
+	for range stampTries {
+		if unix.Sendto(fd, []byte{0}, 0, own) != nil {
+			return
+		}
+		time.Sleep(stampPause)
+		read := time.Now()
+		var b [1]byte
+		var control [64]byte
+		if _, n, _, _, err := unix.Recvmsg(fd, b[:], control[:], 0); err != nil {
+			return
+		} else if at, ok := stampOf(control[:n]); ok && at < read.UnixNano() {
+			return
+		}
+	}
 }
 
 // FD is readable when there is a packet.
@@ -70,17 +110,25 @@ func (t *Tap) Read(b []byte) (n int, at int64, err error) {
 
 // stamp is the kernel's timestamp of a packet, or this moment if it has none.
 func (t *Tap) stamp(control []byte) int64 {
+	if at, ok := stampOf(control); ok {
+		return t.epoch + at
+	}
+	return clock.Now()
+}
+
+// stampOf is the timestamp in a control message, in nanoseconds of CLOCK_REALTIME.
+func stampOf(control []byte) (at int64, ok bool) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
-		return clock.Now()
+		return 0, false
 	}
 	for _, m := range messages {
 		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
 			s, ns := binary.NativeEndian.Uint64(m.Data), binary.NativeEndian.Uint64(m.Data[8:])
-			return t.epoch + int64(s)*int64(time.Second) + int64(ns)
+			return int64(s)*int64(time.Second) + int64(ns), true
 		}
 	}
-	return clock.Now()
+	return 0, false
 }
 
 // Close closes the tap.

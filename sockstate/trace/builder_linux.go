@@ -19,7 +19,7 @@ const (
 	receivedAt    = sentAt + sockstate.NumSides*numReasons*states*word
 	retransmitsAt = receivedAt + sockstate.NumSides*states*word
 	twAt          = retransmitsAt + sockstate.NumSides*states*word
-	lostAt        = twAt + sockstate.NumSides*numEnds*word
+	lostAt        = twAt + sockstate.NumSides*endWords*word
 	tablesBytes   = lostAt + numLost*word
 
 	numReasons = 32
@@ -31,6 +31,8 @@ const (
 	endEarly
 	endRearmed
 	numEnds
+
+	endWords = 2 * numEnds // those in FIN_WAIT_2 after those in TIME_WAIT
 )
 
 const (
@@ -75,6 +77,22 @@ const (
 	twBytes     = 48
 )
 
+// A connection of which a reset has ended one end: when, and which.
+const (
+	resetAt    = 0
+	resetSide  = 8
+	resetBytes = 16
+)
+
+// Its key: the last 4 bytes of both addresses and the ports, the client's first.
+const (
+	pairClient     = 0
+	pairServer     = 4
+	pairClientPort = 8
+	pairServerPort = 10
+	pairBytes      = 16
+)
+
 const (
 	flagFresh     = 1 // its full socket has not been closed yet
 	flagCancelled = 2 // the timer was stopped
@@ -93,6 +111,9 @@ const (
 	dwellAt   = -104
 	scratchAt = -112
 	commonAt  = -112 - commonBytes
+	localAt   = commonAt - 4 // 4 bytes: the end of an address
+	remoteAt  = commonAt - 8
+	pairAt    = commonAt - 8 - pairBytes
 )
 
 // Registers that hold the same in every program. Calls clobber R0 to R5.
@@ -197,16 +218,19 @@ func (b *builder) count(at, n int) {
 	b.mark(end)
 }
 
-// countBySide adds n to the count at a place of the tables that has so many words for each side.
-func (b *builder) countBySide(at, words, n int) {
-	end := b.label("counted")
-	b.tables(end)
+// ended adds n to the count of minisockets that ended so in a state.
+func (b *builder) ended(end int, state operand, n int) {
+	counted, waits := b.label("counted"), b.label("time_wait")
+	b.tables(counted)
 	b.add(
-		asm.Mov.Reg(asm.R2, rSide), asm.And.Imm(asm.R2, 1), asm.Mul.Imm(asm.R2, int32(words*word)),
+		asm.Mov.Reg(asm.R2, rSide), asm.And.Imm(asm.R2, 1), asm.Mul.Imm(asm.R2, endWords*word),
 		asm.Add.Reg(asm.R0, asm.R2),
-		asm.Mov.Imm(asm.R1, int32(n)), asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, int16(at)),
+		state.load(asm.R2), asm.JNE.Imm(asm.R2, int32(sockstate.FinWait2), waits),
+		asm.Add.Imm(asm.R0, numEnds*word),
 	)
-	b.mark(end)
+	b.mark(waits)
+	b.add(asm.Mov.Imm(asm.R1, int32(n)), asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, int16(twAt+end*word)))
+	b.mark(counted)
 }
 
 // transition counts a change of state: registers, or numbers.

@@ -19,6 +19,7 @@ type layout struct {
 	err error
 
 	dport, num, hash, portpair, state, family, net int16 // struct sock_common
+	daddr, rcvSaddr, v6Daddr, v6RcvSaddr           int16 // struct sock_common; v6Daddr is 0 without IPv6
 	protocol, sport                                int16 // struct sock, struct inet_sock
 	inum                                           int16 // struct net
 
@@ -50,6 +51,8 @@ func newLayout(spec *btf.Spec) (*layout, error) {
 	l.state = l.offset("sock_common", "skc_state")
 	l.family = l.offset("sock_common", "skc_family")
 	l.net = l.offset("sock_common", "skc_net")
+	l.daddr = l.offset("sock_common", "skc_daddr")
+	l.rcvSaddr = l.offset("sock_common", "skc_rcv_saddr")
 	l.protocol = l.offset("sock", "sk_protocol")
 	l.sport = l.offset("inet_sock", "inet_sport")
 	l.inum = l.offset("net", "ns.inum")
@@ -60,6 +63,12 @@ func newLayout(spec *btf.Spec) (*layout, error) {
 	l.skbHead = l.offset("sk_buff", "head")
 	l.skbTransport = l.offset("sk_buff", "transport_header")
 	l.devNet = l.offset("net_device", "nd_net")
+	if l.err == nil {
+		l.v6Daddr, l.v6RcvSaddr = l.offset("sock_common", "skc_v6_daddr"), l.offset("sock_common", "skc_v6_rcv_saddr")
+		if l.err != nil { // CONFIG_IPV6
+			l.v6Daddr, l.err = 0, nil
+		}
+	}
 	if l.net+8 > commonBytes && l.err == nil {
 		l.err = fmt.Errorf("struct sock_common has its namespace at %d", l.net)
 	}

@@ -16,7 +16,11 @@ type maps struct {
 	dwell     *ebpf.Map // by side and state
 	sockets   *ebpf.Map
 	timeWaits *ebpf.Map
+	resets    *ebpf.Map // connections of which a reset has ended one end
 }
+
+// maxResets is how many such connections are followed. Those whose other end is elsewhere stay.
+const maxResets = 1 << 16
 
 // portsBytes is the size of a bit for each port.
 const portsBytes = 1 << 13
@@ -33,6 +37,7 @@ func newMaps(c *Config) (*maps, error) {
 		{&m.dwell, ebpf.MapSpec{Name: "dwell", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: dwellBytes, MaxEntries: sockstate.NumSides * states}},
 		{&m.sockets, ebpf.MapSpec{Name: "sockets", Type: ebpf.Hash, KeySize: word, ValueSize: sockBytes, MaxEntries: entries(c.Sockets), Flags: flags}},
 		{&m.timeWaits, ebpf.MapSpec{Name: "time_waits", Type: ebpf.Hash, KeySize: word, ValueSize: twBytes, MaxEntries: entries(c.TimeWaits), Flags: flags}},
+		{&m.resets, ebpf.MapSpec{Name: "resets", Type: ebpf.Hash, KeySize: pairBytes, ValueSize: resetBytes, MaxEntries: maxResets, Flags: flags}},
 	} {
 		one, err := ebpf.NewMap(&x.spec)
 		if err != nil {
@@ -70,7 +75,7 @@ func onDemand() uint32 {
 
 func (m *maps) close() error {
 	var errs []error
-	for _, x := range []*ebpf.Map{m.ports, m.tables, m.dwell, m.sockets, m.timeWaits} {
+	for _, x := range []*ebpf.Map{m.ports, m.tables, m.dwell, m.sockets, m.timeWaits, m.resets} {
 		if x != nil {
 			errs = append(errs, x.Close())
 		}

@@ -32,6 +32,7 @@ func setState(b *builder) {
 	)
 	b.now()
 	b.twKey(rSock, 0)
+	b.addresses()
 
 	b.lookup(b.maps.sockets, keyAt)
 	fresh := b.label("fresh")
@@ -75,6 +76,7 @@ func setState(b *builder) {
 	b.dwell(in(rOld))
 	b.transition(in(rOld), in(rNew))
 	b.closed()
+	b.reset()
 	b.add(asm.Ja.Label(exit))
 
 	// First seen: a connection begins, or it is older than the trace, or had no room.
@@ -132,7 +134,7 @@ func (b *builder) becomesMini(end string) {
 	b.mark(replaces)
 	b.add(asm.LoadMem(asm.R1, asm.R10, dwellAt, asm.DWord), asm.StoreMem(asm.R10, scratchAt, asm.R1, asm.DWord))
 	b.miniEndedEarly()
-	b.countBySide(twAt+endRearmed*word, numEnds, -1)
+	b.ended(endRearmed, slot(keyAt), -1)
 	b.add(
 		asm.LoadMem(asm.R1, asm.R10, scratchAt, asm.DWord), asm.StoreMem(asm.R10, dwellAt, asm.R1, asm.DWord),
 		asm.LoadMem(asm.R1, rSock, twStarted, asm.DWord), asm.StoreMem(rSock, twSince, asm.R1, asm.DWord),
@@ -159,7 +161,7 @@ func (b *builder) miniEndedEarly() {
 	)
 	b.dwell(slot(keyAt))
 	b.transition(slot(keyAt), just(sockstate.Closed))
-	b.countBySide(twAt+endEarly*word, numEnds, 1)
+	b.ended(endEarly, slot(keyAt), 1)
 }
 
 // closed adds to Result.Close, once the state is TIME_WAIT or CLOSED and the socket had sent its FIN.
@@ -181,6 +183,80 @@ func (b *builder) closeLatency(end string) {
 		asm.StoreMem(asm.R10, dwellAt, asm.R2, asm.DWord),
 	)
 	b.dwell(just(closeRow))
+}
+
+// byReset leaves to a label unless an open connection ends, which only a reset does.
+func (b *builder) byReset(otherwise string) {
+	b.add(
+		asm.JNE.Imm(rOld, int32(sockstate.Established), otherwise),
+		asm.JNE.Imm(rNew, int32(sockstate.Closed), otherwise),
+	)
+}
+
+// addresses stores the socket's addresses at localAt and remoteAt, for reset.
+func (b *builder) addresses() {
+	l := b.layout
+	other, v4, stored := b.label("other"), b.label("v4"), b.label("stored")
+	b.byReset(other)
+	if l.v6Daddr > 0 {
+		const last = 12
+		b.add(
+			asm.LoadMem(asm.R1, rSock, l.family, asm.Half), asm.JNE.Imm(asm.R1, familyIPv6, v4),
+			asm.LoadMem(asm.R1, rSock, l.v6RcvSaddr+last, asm.Word), asm.LoadMem(asm.R2, rSock, l.v6Daddr+last, asm.Word),
+			asm.Ja.Label(stored),
+		)
+	}
+	b.mark(v4)
+	b.add(asm.LoadMem(asm.R1, rSock, l.rcvSaddr, asm.Word), asm.LoadMem(asm.R2, rSock, l.daddr, asm.Word))
+	b.mark(stored)
+	b.add(asm.StoreMem(asm.R10, localAt, asm.R1, asm.Word), asm.StoreMem(asm.R10, remoteAt, asm.R2, asm.Word))
+	b.mark(other)
+}
+
+const familyIPv6 = 10 // AF_INET6
+
+// reset adds to Result.Close of the side that has reset a connection, once the reset has ended the other end too.
+func (b *builder) reset() {
+	b.byReset(exit)
+	server, made, first := b.label("server"), b.label("made"), b.label("first")
+	b.add(
+		// As struct sock_common has them: the peer's port in the network's byte order, then the own one.
+		asm.LoadMem(asm.R1, asm.R10, twKeyAt, asm.DWord), asm.StoreMem(asm.R10, scratchAt, asm.R1, asm.Word),
+		asm.LoadMem(asm.R1, asm.R10, scratchAt, asm.Half), asm.HostTo(asm.BE, asm.R1, asm.Half),
+		asm.LoadMem(asm.R2, asm.R10, scratchAt+2, asm.Half),
+		asm.LoadMem(asm.R3, asm.R10, remoteAt, asm.Word), asm.LoadMem(asm.R4, asm.R10, localAt, asm.Word),
+		asm.Mov.Imm(asm.R5, 0), asm.StoreMem(asm.R10, pairAt+8, asm.R5, asm.DWord),
+		asm.JEq.Imm(rSide, int32(sockstate.Server), server),
+		asm.StoreMem(asm.R10, pairAt+pairClient, asm.R4, asm.Word), asm.StoreMem(asm.R10, pairAt+pairServer, asm.R3, asm.Word),
+		asm.StoreMem(asm.R10, pairAt+pairClientPort, asm.R2, asm.Half), asm.StoreMem(asm.R10, pairAt+pairServerPort, asm.R1, asm.Half),
+		asm.Ja.Label(made),
+	)
+	b.mark(server)
+	b.add(
+		asm.StoreMem(asm.R10, pairAt+pairClient, asm.R3, asm.Word), asm.StoreMem(asm.R10, pairAt+pairServer, asm.R4, asm.Word),
+		asm.StoreMem(asm.R10, pairAt+pairClientPort, asm.R1, asm.Half), asm.StoreMem(asm.R10, pairAt+pairServerPort, asm.R2, asm.Half),
+	)
+	b.mark(made)
+	b.lookup(b.maps.resets, pairAt)
+	b.add(
+		asm.JEq.Imm(asm.R0, 0, first),
+		asm.LoadMem(asm.R1, asm.R0, resetSide, asm.DWord), asm.JEq.Reg(asm.R1, rSide, first), // of an earlier connection
+		asm.LoadMem(asm.R1, asm.R0, resetAt, asm.DWord), asm.StoreMem(asm.R10, closeAt, asm.R1, asm.DWord),
+		asm.Xor.Imm(rSide, 1),
+	)
+	b.remove(b.maps.resets, pairAt)
+	b.closeLatency(exit)
+	b.add(asm.Ja.Label(exit))
+	b.mark(first)
+	b.add(
+		asm.LoadMem(asm.R1, asm.R10, nowAt, asm.DWord), asm.StoreMem(asm.R10, valueAt+resetAt, asm.R1, asm.DWord),
+		asm.StoreMem(asm.R10, valueAt+resetSide, rSide, asm.DWord),
+		asm.LoadMapPtr(asm.R1, b.maps.resets.FD()),
+		asm.Mov.Reg(asm.R2, asm.R10), asm.Add.Imm(asm.R2, pairAt),
+		asm.Mov.Reg(asm.R3, asm.R10), asm.Add.Imm(asm.R3, valueAt),
+		asm.Mov.Imm(asm.R4, 0),
+		asm.FnMapUpdateElem.Call(),
+	)
 }
 
 // mini begins a program on timers: it leaves unless the timer is a minisocket's of the load, and then has its key at twKeyAt, its side, the
@@ -247,8 +323,9 @@ func timerStart(b *builder, function uint64) {
 		asm.StoreMem(rSock, twStarted, asm.R1, asm.DWord),
 		asm.StoreMem(rSock, twNext, rNew, asm.Word),
 		asm.StoreImm(rSock, twFlags, flagRestarted, asm.Word),
+		asm.LoadMem(asm.R1, rSock, twState, asm.Word), asm.StoreMem(asm.R10, keyAt, asm.R1, asm.DWord),
 	)
-	b.countBySide(twAt+endRearmed*word, numEnds, 1)
+	b.ended(endRearmed, slot(keyAt), 1)
 }
 
 // timerCancel: the timer was stopped, or is about to fire, or to start anew.
@@ -291,7 +368,7 @@ func timerExpire(b *builder, function uint64) {
 	)
 	b.dwell(in(rNew))
 	b.transition(in(rNew), just(sockstate.Closed))
-	b.countBySide(twAt+endExpired*word, numEnds, 1)
+	b.ended(endExpired, in(rNew), 1)
 	b.remove(b.maps.timeWaits, twKeyAt)
 }
 

@@ -60,7 +60,11 @@ func (r *Result) addMini(v *twValue) {
 		return
 	}
 	r.Transitions[side][state][sockstate.Closed]++
-	r.TimeWaits[side].Early++
+	if sockstate.State(state) == sockstate.FinWait2 {
+		r.FinWait2[side].Early++
+	} else {
+		r.TimeWaits[side].Early++
+	}
 	r.Dwell[side][state].Add(time.Duration(max(int64(v.Cancelled-v.Since), 0)))
 }
 
@@ -82,8 +86,8 @@ func (t *Trace) readTables(r *Result) error {
 		}
 		copy(r.Received[side][:], received)
 		copy(r.Retransmits[side][:], again)
-		ends := table(twAt, numEnds*word)
-		r.TimeWaits[side] = TimeWaits{Expired: ends[endExpired], Early: ends[endEarly], Rearmed: ends[endRearmed]}
+		ends := table(twAt, endWords*word)
+		r.TimeWaits[side], r.FinWait2[side] = minis(ends), minis(ends[numEnds:])
 		for i, n := range table(sentAt, numReasons*states*word) {
 			if n == 0 {
 				continue
@@ -98,6 +102,10 @@ func (t *Trace) readTables(r *Result) error {
 	lost := sum[lostAt/word:]
 	r.Lost.Sockets, r.Lost.TimeWaits, r.Lost.Unknown = lost[lostSockets], lost[lostTimeWaits], lost[lostUnknown]
 	return nil
+}
+
+func minis(ends []int64) Minis {
+	return Minis{Expired: ends[endExpired], Early: ends[endEarly], Rearmed: ends[endRearmed]}
 }
 
 func (t *Trace) readDwell(d *Dwell, side, row int) error {

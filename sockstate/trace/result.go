@@ -9,12 +9,13 @@ type Result struct {
 	Transitions [sockstate.NumSides][sockstate.NumStates][sockstate.NumStates]int64
 	// Dwell is the time spent in a state, of those that have left it.
 	Dwell [sockstate.NumSides][sockstate.NumStates]Dwell
-	// Close is the time from the side's own FIN to the end of the close: TIME_WAIT, or CLOSED.
+	// Close is the time from the side's own FIN to the end of the close: TIME_WAIT, or CLOSED. Of an open connection that the side resets it is the time
+	// until the peer is in CLOSED too, if the trace follows both ends.
 	Close [sockstate.NumSides]Dwell
 	// Living is the number of sockets that were still in a state.
 	Living [sockstate.NumSides][sockstate.NumStates]int64
-	// TimeWaits is how minisockets ended. Those of FIN_WAIT_2 count too.
-	TimeWaits [sockstate.NumSides]TimeWaits
+	// TimeWaits is how minisockets in TIME_WAIT ended, FinWait2 those in FIN_WAIT_2.
+	TimeWaits, FinWait2 [sockstate.NumSides]Minis
 	// TimeWaitReason says why TIME_WAIT was not followed; FIN_WAIT_2>CLOSED then includes it.
 	TimeWaitReason string
 	// Sent are the resets that were sent, without zeros.
@@ -27,10 +28,10 @@ type Result struct {
 	Lost Lost
 }
 
-// TimeWaits is how minisockets ended.
-type TimeWaits struct {
-	// Expired lived until their timer fired. Early ended before: reused by connect, reopened by a SYN, reset or destroyed. Rearmed
-	// counts those whose timer started anew, as a FIN came again.
+// Minis is how minisockets ended.
+type Minis struct {
+	// Expired lived until their timer fired. Early ended before: reused by connect, reopened by a SYN, reset or destroyed; in FIN_WAIT_2 only the
+	// latter two. Rearmed counts those whose timer started anew, as a FIN came again.
 	Expired, Early, Rearmed int64
 }
 

@@ -228,6 +228,9 @@ func TestClose(t *testing.T) {
 			if tt.received != 0 && r.Received[sockstate.Server][tt.received] != lives {
 				t.Errorf("received %v", r.Received)
 			}
+			if sent := r.Close[sockstate.Client].Count(); tt.received == sockstate.Established && sent != lives {
+				t.Errorf("%d resets ended both ends", sent)
+			}
 			if tt.name == "fin, late" {
 				for d, name := range map[*Dwell]string{&r.Dwell[sockstate.Server][sockstate.CloseWait]: "CLOSE_WAIT", &r.Close[sockstate.Client]: "close"} {
 					if d.Count() != lives || d.Min < delay || d.Histogram().Min() < int64(delay)*99/100 {
@@ -267,7 +270,7 @@ func TestMinisocketEnds(t *testing.T) {
 		}
 		r := stop(t, tr)
 		d := &r.Dwell[sockstate.Client][sockstate.FinWait2]
-		if n := r.TimeWaits[sockstate.Client].Expired; n != lives || r.Transitions[sockstate.Client][sockstate.FinWait2][sockstate.Closed] != lives || d.Min < time.Second {
+		if n := r.FinWait2[sockstate.Client].Expired; n != lives || r.Transitions[sockstate.Client][sockstate.FinWait2][sockstate.Closed] != lives || d.Min < time.Second {
 			t.Errorf("expired %d, FIN_WAIT_2 at least %v: %v", n, d.Min, changes(r, sockstate.Client))
 		}
 	})

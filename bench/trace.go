@@ -2,12 +2,10 @@ package bench
 
 import (
 	"maps"
-	"strings"
 
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
-	"lastack/sockstate/teardown"
 	"lastack/sockstate/trace"
 )
 
@@ -45,6 +43,7 @@ func (e *experiment) addTrace(r *record.Run) {
 	s := &r.States
 	s.Transitions, s.Dwell, s.Living = make(map[string]map[string]int64), make(map[string]map[string]record.Latency), make(map[string]map[string]int64)
 	s.ResetsSent, s.ResetsReceived, s.Retransmits = make(map[string]map[string]int64), make(map[string]map[string]int64), make(map[string]map[string]int64)
+	s.ResetsSentIn = make(map[string]map[string]map[string]int64)
 	for side := range sockstate.Side(sockstate.NumSides) {
 		name := side.String()
 		s.Transitions[name] = transitions(t, side)
@@ -52,12 +51,29 @@ func (e *experiment) addTrace(r *record.Run) {
 		s.Living[name] = sockstate.ByName[sockstate.State](t.Living[side][:])
 		s.ResetsReceived[name] = sockstate.ByName[sockstate.State](t.Received[side][:])
 		s.Retransmits[name] = sockstate.ByName[sockstate.State](t.Retransmits[side][:])
-		s.ResetsSent[name] = make(map[string]int64)
+		s.ResetsSent[name], s.ResetsSentIn[name] = make(map[string]int64), make(map[string]map[string]int64)
 	}
 	for _, reset := range t.Sent {
-		s.ResetsSent[reset.Side.String()][reset.Reason] += reset.N
+		side, state := reset.Side.String(), "NONE"
+		if reset.State != 0 {
+			state = reset.State.String()
+		}
+		s.ResetsSent[side][reset.Reason] += reset.N
+		if s.ResetsSentIn[side][reset.Reason] == nil {
+			s.ResetsSentIn[side][reset.Reason] = make(map[string]int64)
+		}
+		s.ResetsSentIn[side][reset.Reason][state] += reset.N
 	}
-	s.Unpredicted = unpredicted(s.Transitions, r.Predicted.Paths, len(r.Plan.Groups))
+	if len(r.Plan.Groups) == 1 && len(r.Predicted.Paths) > 0 {
+		s.Paths = make(map[string]record.Paths)
+		for side := range sockstate.Side(sockstate.NumSides) {
+			w := wayOf(r.Predicted.Paths[side.String()], t.TimeWaitReason != "")
+			paths, odd := w.judge(t, side)
+			s.Paths[side.String()] = paths
+			s.Exceptions = append(s.Exceptions, odd...)
+		}
+	}
+	s.Unpredicted = unpredicted(s.Transitions, r.Predicted.Paths, len(r.Plan.Groups), t.TimeWaitReason != "")
 	s.Lost = t.Lost.Total()
 	if s.Lost > 0 {
 		r.Warnings = append(r.Warnings, "states.transitions: the trace missed events, so its numbers are too low")
@@ -99,24 +115,17 @@ func exact(l record.Latency, d *trace.Dwell) record.Latency {
 
 // unpredicted leaves the changes of state after the handshake that are on no predicted path. It is nil with several groups, whose paths are not all
 // known.
-func unpredicted(all map[string]map[string]int64, paths map[string][]string, groups int) map[string]map[string]int64 {
+func unpredicted(all map[string]map[string]int64, paths map[string][]string, groups int, noTimeWait bool) map[string]map[string]int64 {
 	if groups > 1 {
 		return nil
 	}
 	left := make(map[string]map[string]int64)
 	for side, changes := range all {
+		w := wayOf(paths[side], noTimeWait)
 		m := maps.Clone(changes)
-		for _, known := range []string{"CLOSED>SYN_SENT", "SYN_SENT>ESTABLISHED", "LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED", "TIME_WAIT>CLOSED"} {
+		maps.DeleteFunc(m, func(change string, _ int64) bool { return w.changes[change] })
+		for _, known := range []string{"CLOSED>SYN_SENT", "SYN_SENT>ESTABLISHED", "LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED"} {
 			delete(m, known)
-		}
-		for _, path := range paths[side] {
-			from := ""
-			for _, to := range strings.Split(path, " > ") {
-				if from != "" {
-					delete(m, from+">"+to)
-				}
-				from = to
-			}
 		}
 		if len(m) > 0 {
 			left[side] = m
@@ -164,11 +173,11 @@ func (e *experiment) traceChecks(r *record.Run) []record.Check {
 	return checks
 }
 
-// addClose adds the time that client:fin takes, which only the trace sees. A warm-up cannot be told apart.
+// addClose adds the time that a close takes of which the client sees nothing. A warm-up cannot be told apart.
 func (e *experiment) addClose(r *record.Run) {
 	name := sockstate.LatencyClose.String()
 	d := &e.traced.Close[sockstate.Client]
-	if len(e.plan.Groups) != 1 || r.LatencyAbsent[name] == "" || r.Warmup != nil || d.Count() == 0 || e.plan.Groups[0].Close.Who != teardown.ClientFirst {
+	if len(e.plan.Groups) != 1 || r.LatencyAbsent[name] == "" || r.Warmup != nil || d.Count() == 0 {
 		return
 	}
 	l, err := record.NewLatency(d.Histogram())
@@ -176,6 +185,6 @@ func (e *experiment) addClose(r *record.Run) {
 		r.Warnings = append(r.Warnings, "latency.close: "+err.Error())
 		return
 	}
-	r.Latency[name] = exact(l, d)
+	r.Latency[name], r.LatencySource = exact(l, d), map[string]string{name: record.FromTrace}
 	delete(r.LatencyAbsent, name)
 }

@@ -32,6 +32,9 @@ func latencies(run *record.Run) *section {
 	if _, ok := r.Latency["connect"]; ok && run.Plan.Engine == "uring" {
 		s.note("connect includes, under load, the wait for the other operations of its io_uring batch")
 	}
+	if r.LatencySource["close"] == record.FromTrace {
+		s.note("close is from the trace of the kernel: from the client's FIN to its TIME_WAIT or CLOSED; if the client resets an open connection, until the server has the RST")
+	}
 	if least < 10_000 {
 		s.note("few samples: p99.9 rests on fewer than 10 values where the count is below 10,000, p99 below 1,000")
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 	"lastack/report/document"
 )
 
-// exceptionsNamed is the most changes of state on no predicted path that the first page names, shownRows the most rows of a table: a damaged record may
+// exceptionsNamed is the most exceptions that the first page names, shownRows the most rows of a table: a damaged record may
 // have thousands.
 const (
 	exceptionsNamed = 2
@@ -36,33 +37,106 @@ func traced(run *record.Run) *section {
 			}
 		}
 	}
-	s.counts("reset sent for", st.ResetsSent)
+	s.exceptions(run)
+	s.counts("reset sent for", resetsSent(st))
 	s.counts("reset received in", st.ResetsReceived)
 	s.counts("segment sent again in", st.Retransmits)
 	return s
 }
 
-// tracedLead says how many changes were on no predicted path.
+// tracedLead says how many connections went as predicted, and which exceptions are the most frequent.
 func tracedLead(run *record.Run) string {
 	st := &run.States
 	lost := given(st.Lost > 0, "; the trace missed "+number(st.Lost, "event", "events"))
-	if len(run.Plan.Groups) > 1 {
+	client, server := st.Paths["client"], st.Paths["server"]
+	all := max(client.Connections, server.Connections)
+	switch {
+	case st.Paths == nil:
 		return "every change of state was followed" + lost
+	case all == 0:
+		return "no connection was opened" + lost
+	case client.AsPredicted == all && server.AsPredicted == all:
+		return given(all == 1, "the connection") + given(all > 1, "all "+quantity.Count(all)+" connections") + " went as " + tracedPolicy(run) + " predicts, at both ends" + lost
 	}
 	var odd []string
-	sum := int64(0)
-	for _, side := range sides() {
-		m := st.Unpredicted[side.name]
-		for _, change := range keys(m) {
-			sum += m[change]
-			odd = append(odd, fmt.Sprintf("%s %s %s", side.name, strings.ReplaceAll(change, ">", " > "), quantity.Count(m[change])))
+	for i := range st.Exceptions {
+		e := &st.Exceptions[i]
+		if i == exceptionsNamed {
+			odd = append(odd, "...")
+			break
+		}
+		odd = append(odd, number(e.N, "connection", "connections")+": "+exception(e))
+	}
+	return fmt.Sprintf("of %s %s as %s predicts at the client, %s at the server%s%s", number(all, "connection", "connections"),
+		went(client), tracedPolicy(run), quantity.Count(server.AsPredicted), given(len(odd) > 0, "; "+strings.Join(odd, "; ")), lost)
+}
+
+func went(p record.Paths) string { return quantity.Count(p.AsPredicted) + " went" }
+
+func tracedPolicy(run *record.Run) string {
+	return cmp.Or(run.Plan.Groups[0].Close, "the policy")
+}
+
+// exception says how connections left the predicted paths: "client FIN_WAIT_2 to CLOSED by an RST after its close".
+func exception(e *record.Exception) string {
+	if e.How == record.StillThere {
+		return e.Side + " still in " + e.From + " at the end"
+	}
+	return e.Side + " " + e.From + " to " + e.To + given(howLeft(e) != "", " "+howLeft(e))
+}
+
+func howLeft(e *record.Exception) string {
+	closing := e.From != "ESTABLISHED" && e.From != "CLOSE_WAIT"
+	switch {
+	case e.How == record.ByReset && closing:
+		return "by an RST after its close"
+	case e.How == record.ByReset:
+		return "by an RST from the other end"
+	case e.How == record.ByTimeout:
+		return "at tcp_fin_timeout"
+	case e.How == record.ByItself && !closing:
+		return "by its own RST"
+	case e.From == "FIN_WAIT_2", e.From == "CLOSING":
+		return "without TIME_WAIT"
+	case e.How == record.ByItself:
+		return "without an answer"
+	case e.To == "CLOSE_WAIT":
+		return "as the other end closed first"
+	case e.To == "CLOSING":
+		return "as the FINs crossed"
+	}
+	return ""
+}
+
+func (s *section) exceptions(run *record.Run) {
+	if len(run.States.Exceptions) == 0 {
+		return
+	}
+	t := s.table(document.Detail, "exception", "connections")
+	t.ID = "exceptions"
+	for i := range run.States.Exceptions {
+		if i < shownRows {
+			e := &run.States.Exceptions[i]
+			t.row(exception(e), count(e.N))
 		}
 	}
-	if len(odd) == 0 {
-		return "every change of state is on a predicted path" + lost
+}
+
+// resetsSent has the reasons with the states.
+func resetsSent(st *record.States) map[string]map[string]int64 {
+	if st.ResetsSentIn == nil {
+		return st.ResetsSent
 	}
-	more := given(len(odd) > exceptionsNamed, ", ...")
-	return fmt.Sprintf("%s on no predicted path: %s%s%s", number(sum, "change of state", "changes of state"), strings.Join(odd[:min(len(odd), exceptionsNamed)], ", "), more, lost)
+	all := make(map[string]map[string]int64)
+	for side, reasons := range st.ResetsSentIn {
+		all[side] = make(map[string]int64)
+		for reason, states := range reasons {
+			for state, n := range states {
+				all[side][reason+given(state != "NONE", " in "+state)] = n
+			}
+		}
+	}
+	return all
 }
 
 // counts adds a table with a column for each side, unless all are empty.

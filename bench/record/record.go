@@ -116,6 +116,8 @@ type Result struct {
 	Outcomes    map[string]int64   `json:"outcomes"`
 	Rate        Rate               `json:"rate"`
 	Latency     map[string]Latency `json:"latency"`
+	// LatencySource says where a key of Latency comes from, if not from the generator: trace is the trace of the kernel.
+	LatencySource map[string]string `json:"latency_source,omitempty"`
 	// LatencyAbsent says why a key of Latency is missing.
 	LatencyAbsent map[string]string `json:"latency_absent,omitempty"`
 	// HTTP counts replies by status class, see sockstate.StatusClassNames.
@@ -372,14 +374,50 @@ type States struct {
 	Living map[string]map[string]int64 `json:"living,omitempty"`
 	// Unpredicted counts the changes of state that are on no predicted path.
 	Unpredicted map[string]map[string]int64 `json:"unpredicted,omitempty"`
+	// Paths compares both ends with the predicted paths, by side, and Exceptions are the connections that left them, the most first. Missing with several
+	// groups.
+	Paths      map[string]Paths `json:"paths,omitempty"`
+	Exceptions []Exception      `json:"exceptions,omitempty"`
 	// ResetsSent counts resets by side and the kernel's reason (enum sk_rst_reason), ResetsReceived by side and the receiver's state, Retransmits the
 	// segments sent again, by side and state.
-	ResetsSent     map[string]map[string]int64 `json:"resets_sent,omitempty"`
-	ResetsReceived map[string]map[string]int64 `json:"resets_received,omitempty"`
-	Retransmits    map[string]map[string]int64 `json:"retransmits,omitempty"`
+	ResetsSent map[string]map[string]int64 `json:"resets_sent,omitempty"`
+	// ResetsSentIn splits ResetsSent by the sender's state: side, reason, state. An open connection that is reset is in CLOSED when the reset is sent; a
+	// reset that belongs to no socket is in NONE.
+	ResetsSentIn   map[string]map[string]map[string]int64 `json:"resets_sent_in,omitempty"`
+	ResetsReceived map[string]map[string]int64            `json:"resets_received,omitempty"`
+	Retransmits    map[string]map[string]int64            `json:"retransmits,omitempty"`
 	// Lost counts events that the trace missed or could not follow; the numbers above lack them.
 	Lost int64 `json:"lost,omitempty"`
 }
+
+// FromTrace in Result.LatencySource is the trace of the kernel: latency.close is then from the client's FIN to its TIME_WAIT or CLOSED, or, if it resets an
+// open connection, to the server's CLOSED.
+const FromTrace = "trace"
+
+// Paths counts the connections of one side that came to ESTABLISHED, and those of them that went on as the close policy predicts.
+type Paths struct {
+	Connections int64 `json:"connections"`
+	AsPredicted int64 `json:"as_predicted"`
+}
+
+// Exception counts the connections of one side that left the predicted paths by the same change of state.
+type Exception struct {
+	Side string `json:"side"`
+	From string `json:"from"`
+	To   string `json:"to,omitempty"`
+	// How is one of the following, or empty.
+	How string `json:"how,omitempty"`
+	N   int64  `json:"n"`
+}
+
+// How a connection left its predicted path: it was closed by a reset that came, by a timer, or otherwise, as by a reset that it sent itself; or it was still
+// in From, which no path ends in, when the trace ended.
+const (
+	ByReset    = "reset"
+	ByTimeout  = "timeout"
+	ByItself   = "itself"
+	StillThere = "still"
+)
 
 // TimeWait is the build-up of TIME_WAIT.
 type TimeWait struct {

@@ -52,8 +52,10 @@ func TestExceptions(t *testing.T) {
 			name: "FIN_WAIT_2", paths: active, minis: trace.Minis{Early: 4, Expired: 2}, received: map[sockstate.State]int64{fw2: 1}, want: 88,
 			changes: []change{{est, fw1, 100}, {fw1, fw2, 100}, {fw2, tw, 88}, {fw2, closed, 9}}, living: map[sockstate.State]int64{fw2: 3},
 			exceptions: []record.Exception{
-				{From: "FIN_WAIT_2", To: "CLOSED", How: record.ByReset, N: 5}, {From: "FIN_WAIT_2", How: record.StillThere, N: 3},
-				{From: "FIN_WAIT_2", To: "CLOSED", How: record.ByTimeout, N: 2}, {From: "FIN_WAIT_2", To: "CLOSED", How: record.ByItself, N: 2},
+				{From: "FIN_WAIT_2", To: "CLOSED", How: record.ByReset, N: 5},
+				{From: "FIN_WAIT_2", How: record.StillThere, N: 3},
+				{From: "FIN_WAIT_2", To: "CLOSED", How: record.ByTimeout, N: 2},
+				{From: "FIN_WAIT_2", To: "CLOSED", How: record.ByItself, N: 2},
 			},
 		},
 		{

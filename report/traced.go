@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -65,13 +64,14 @@ func tracedLead(run *record.Run) string {
 			odd = append(odd, "...")
 			break
 		}
-		odd = append(odd, number(e.N, "connection", "connections")+": "+exception(e))
+		odd = append(odd, quantity.Count(e.N)+": "+exception(e))
 	}
-	return fmt.Sprintf("of %s %s as %s predicts at the client, %s at the server%s%s", number(all, "connection", "connections"),
-		went(client), tracedPolicy(run), quantity.Count(server.AsPredicted), given(len(odd) > 0, "; "+strings.Join(odd, "; ")), lost)
+	went := quantity.Count(client.AsPredicted) + " went as " + tracedPolicy(run) + " predicts"
+	if client.AsPredicted != server.AsPredicted {
+		went += " at the client, " + quantity.Count(server.AsPredicted) + " at the server"
+	}
+	return "of " + number(all, "connection", "connections") + " " + went + given(len(odd) > 0, "; "+strings.Join(odd, "; ")) + lost
 }
-
-func went(p record.Paths) string { return quantity.Count(p.AsPredicted) + " went" }
 
 func tracedPolicy(run *record.Run) string {
 	return cmp.Or(run.Plan.Groups[0].Close, "the policy")
@@ -91,7 +91,7 @@ func howLeft(e *record.Exception) string {
 	case e.How == record.ByReset && closing:
 		return "by an RST after its close"
 	case e.How == record.ByReset:
-		return "by an RST from the other end"
+		return "by an RST from the peer"
 	case e.How == record.ByTimeout:
 		return "at tcp_fin_timeout"
 	case e.How == record.ByItself && !closing:
@@ -101,7 +101,7 @@ func howLeft(e *record.Exception) string {
 	case e.How == record.ByItself:
 		return "without an answer"
 	case e.To == "CLOSE_WAIT":
-		return "as the other end closed first"
+		return "as the peer closed first"
 	case e.To == "CLOSING":
 		return "as the FINs crossed"
 	}

@@ -36,7 +36,17 @@ func setState(b *builder) {
 
 	b.lookup(b.maps.sockets, keyAt)
 	fresh := b.label("fresh")
-	b.add(asm.JEq.Imm(asm.R0, 0, fresh), asm.Mov.Reg(rSock, asm.R0)) // from now on its entry
+	stale, followed := b.label("stale"), b.label("followed")
+	b.add(
+		asm.JEq.Imm(asm.R0, 0, fresh),
+		// A connection begins at the address of one whose end was missed.
+		asm.JEq.Imm(rOld, closed, stale), asm.JNE.Imm(rOld, listen, followed),
+	)
+	b.mark(stale)
+	b.count(lostAt+lostUnknown*word, 1)
+	b.add(asm.Ja.Label(fresh))
+	b.mark(followed)
+	b.add(asm.Mov.Reg(rSock, asm.R0)) // from now on its entry
 	b.add(
 		asm.LoadMem(rSide, rSock, sockSide, asm.Word),
 		asm.And.Imm(rSide, 1),

@@ -36,7 +36,9 @@ func (t *Trace) read(r *Result) error {
 	err := each(t.maps.sockets, func(v *sockValue) {
 		r.Living[v.Side&1][v.State%uint32(sockstate.NumStates)]++
 	})
-	return errors.Join(err, each(t.maps.timeWaits, r.addMini))
+	err = errors.Join(err, each(t.maps.timeWaits, r.addMini))
+	r.balance()
+	return err
 }
 
 // sockValue and twValue are entries of the maps, as the programs lay them out (sockSince, twSince).

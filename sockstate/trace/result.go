@@ -53,10 +53,24 @@ type Lost struct {
 	Sockets, TimeWaits int64
 	// Unknown counts changes of sockets whose state before was not followed.
 	Unknown int64
+	// Unbalanced counts connections that came into a state, and neither left it nor are there, or the reverse: a change went unseen.
+	Unbalanced int64
 }
 
-// Total is the number of events that are missing or incomplete.
-func (l Lost) Total() int64 { return l.Missed + l.Sockets + l.TimeWaits + l.Unknown }
+// Total is the number of events that are missing or incomplete, at least.
+func (l Lost) Total() int64 { return max(l.Missed+l.Sockets+l.TimeWaits+l.Unknown, l.Unbalanced) }
+
+// balance compares the connections that came into each state with those that left it or are there. They begin in CLOSED or LISTEN, and end in CLOSED.
+func (r *Result) balance() {
+	for side := range sockstate.Side(sockstate.NumSides) {
+		for s := range sockstate.State(sockstate.NumStates) {
+			if s != sockstate.Closed && s != sockstate.Listen {
+				d := r.Entries(side, s) - r.Exits(side, s) - r.Living[side][s]
+				r.Lost.Unbalanced += max(d, -d)
+			}
+		}
+	}
+}
 
 // Entries and Exits are how many connections came into a state, and left it.
 func (r *Result) Entries(side sockstate.Side, s sockstate.State) (n int64) {

@@ -79,16 +79,8 @@ func stop(t *testing.T, tr *Trace) *Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Each connection that came into a state has left it, or is still there. It begins in CLOSED or LISTEN, and ends in CLOSED.
-	for side := range sockstate.Side(sockstate.NumSides) {
-		for s := range sockstate.State(sockstate.NumStates) {
-			if s == sockstate.Closed || s == sockstate.Listen {
-				continue
-			}
-			if in, out := r.Entries(side, s), r.Exits(side, s); in != out+r.Living[side][s] && r.Lost.Total() == 0 {
-				t.Errorf("%v %v: %d came, %d left, %d are there", side, s, in, out, r.Living[side][s])
-			}
-		}
+	if l := r.Lost; l.Unbalanced > 0 && l.Total() == l.Unbalanced {
+		t.Errorf("%d connections came into a state and went unseen: %v, living %v", l.Unbalanced, r.Transitions, r.Living)
 	}
 	return r
 }
@@ -255,15 +247,14 @@ func TestMinisocketEnds(t *testing.T) {
 			readEnd(t, s)
 		}
 		for {
-			var n int
-			_ = each(tr.maps.timeWaits, func(*twValue) { n++ })
-			var full int
+			n := 0 // first of the full sockets, which become the minisockets
 			_ = each(tr.maps.sockets, func(s *sockValue) {
-				if s.State == uint32(sockstate.FinWait1) {
-					full++
+				if s.Side == uint32(sockstate.Client) {
+					n++
 				}
 			})
-			if n+full == 0 {
+			_ = each(tr.maps.timeWaits, func(*twValue) { n++ })
+			if n == 0 {
 				break
 			}
 			time.Sleep(10 * time.Millisecond)

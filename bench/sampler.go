@@ -134,23 +134,30 @@ func (s *sampler) nothingNew(iv *record.Interval) bool {
 func (s *sampler) phase(snap *loadgen.Snapshot) string {
 	switch {
 	case snap.Warmup:
-		return "warmup"
+		return record.PhaseWarmup
 	case snap.Holding:
-		return "hold" // a plateau: all lifecycles have begun
+		return record.PhaseHold
 	case snap.Closing:
-		return "drain"
+		return record.PhaseDrain
 	}
-	return "load"
+	return record.PhaseLoad
 }
 
 func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
-	now, was := &snap.Ledger, &s.last.Ledger
+	AddGrowth(iv, &snap.Ledger, &s.last.Ledger)
+	iv.InFlight = snap.Open
+	s.addTimes(iv, snap)
+	s.last = *snap
+	s.last.Interval, s.last.IntervalWarmup, s.last.Connects = nil, nil, nil
+}
+
+// AddGrowth fills an interval with what a load has done since an earlier ledger.
+func AddGrowth(iv *record.Interval, now, was *loadgen.Ledger) {
 	iv.Started = now.Attempted - was.Attempted
 	iv.Opened = now.Opened - was.Opened
 	iv.Completed = now.Completed() - was.Completed()
 	iv.Failed = now.Failed() - was.Failed()
 	iv.Requests = now.Requests - was.Requests
-	iv.InFlight = snap.Open
 	for o := range now.Outcomes {
 		outcome := sockstate.Outcome(o)
 		n := now.Outcomes[o] - was.Outcomes[o]
@@ -166,9 +173,6 @@ func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
 			iv.Failures[outcome.String()] = n
 		}
 	}
-	s.addTimes(iv, snap)
-	s.last = *snap
-	s.last.Interval, s.last.IntervalWarmup, s.last.Connects = nil, nil, nil
 }
 
 // addTimes adds the lifecycle times of the interval.

@@ -72,7 +72,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 			}
 		}
 		if e.setup.Settle > 0 && time.Now().After(next) {
-			observed = s.interval("settle")
+			observed = s.interval(record.PhaseSettle)
 			next = next.Add(e.setup.Interval)
 		} else {
 			observed = s.observe()

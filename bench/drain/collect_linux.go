@@ -31,6 +31,7 @@ func (t *try) conclude(ctx context.Context, w *watch, broken error) (*loadgen.Re
 	// The clock of all times does not go on while the machine is suspended.
 	e.paused = max(e.paused, int64(result.Halts.Suspended))
 	e.journal, e.total, e.atEnd = result.Journal, result.Total(), t.load.Snapshot()
+	t.show(&e.atEnd, true)
 	t.settle(ctx)
 	e.after, e.unread = t.observer.Counters()[0], t.observer.Unread()
 	e.ownCounters = t.sandboxed() && len(t.beside) == 0
@@ -62,7 +63,10 @@ const concludeSlack = time.Second
 // await waits until the requests under way at the end of the watch are answered or lost. It says so if that takes long.
 func (t *try) await(ctx context.Context) {
 	limit := max(t.Load.RequestTimeout, t.Load.ConnectTimeout) + concludeSlack
-	done := func() (bool, error) { return isClosed(t.load.Done()), nil }
+	done := func() (bool, error) {
+		t.showLoad()
+		return isClosed(t.load.Done()), nil
+	}
 	if over, _ := tick(ctx, concludeSlack, done); over || ctx.Err() != nil {
 		return
 	}

@@ -17,7 +17,7 @@ const heldAtMost = 30 * time.Second
 // hold waits until the groups are open, and then for Stop.After. At a handover it then starts the next server.
 func (t *try) hold(ctx context.Context) error {
 	open, err := tick(ctx, heldAtMost, func() (bool, error) {
-		s := t.load.Snapshot()
+		s := t.snapshot()
 		if len(t.seen.groups.short(&s)) == 0 || t.seen.groups.hopeless(&s) {
 			return true, nil
 		}
@@ -26,7 +26,7 @@ func (t *try) hold(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	if s := t.load.Snapshot(); !open || t.seen.groups.hopeless(&s) {
+	if s := t.snapshot(); !open || t.seen.groups.hopeless(&s) {
 		for _, i := range t.seen.groups.short(&s) {
 			k, g := &t.seen.groups[i], &s.Groups[i]
 			t.seen.warnings.add("groups: %s has %d of %d connections open: %s", k.name, g.Established, k.asked, whyShort(&g.Ledger))
@@ -36,7 +36,10 @@ func (t *try) hold(ctx context.Context) error {
 		}
 	}
 	t.say("holding")
-	_, err = tick(ctx, t.Stop.After, func() (bool, error) { return false, t.died() })
+	_, err = tick(ctx, t.Stop.After, func() (bool, error) {
+		t.showLoad()
+		return false, t.died()
+	})
 	if err != nil || ctx.Err() != nil || !t.Stop.Handover {
 		return err
 	}

@@ -31,7 +31,7 @@ func (t *try) fill(ctx context.Context) error {
 	queued := len(t.seen.groups) - 1
 	t.load.Begin(queued)
 	full, err := tick(ctx, fillAtMost, func() (bool, error) {
-		return t.load.Snapshot().Groups[queued].Established >= want, nil
+		return t.snapshot().Groups[queued].Established >= want, nil
 	})
 	if err != nil || ctx.Err() != nil {
 		return errors.Join(err, t.server.goOn())
@@ -44,7 +44,7 @@ func (t *try) fill(ctx context.Context) error {
 	if full {
 		return nil
 	}
-	g := &t.load.Snapshot().Groups[queued]
+	g := &t.snapshot().Groups[queued]
 	if why := failedHere(&g.Ledger); why != "" {
 		t.seen.warnings.add("queued: %d of %d connections are open: %s", g.Established, want, why)
 	} else {

@@ -101,6 +101,9 @@ func (x *experiment) try(ctx context.Context, n int) error {
 	switch {
 	case t.stopped:
 		x.tries = append(x.tries, fold(&t.seen))
+		if x.Live {
+			x.emit(record.Event{Try: &x.tries[len(x.tries)-1]})
+		}
 	case t.server != nil:
 		err = x.explain(err, t.server.own())
 	default:

@@ -32,6 +32,9 @@ type Spec struct {
 	// Sandbox is where the drain runs; nil is the network namespace of this process.
 	Sandbox *sandbox.Spec
 
+	// Live has the load's figures emitted every second, and each try when it has ended.
+	Live bool
+
 	// Version and Command are for the record.
 	Version string
 	Command []string

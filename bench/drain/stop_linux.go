@@ -23,6 +23,7 @@ func (t *try) stop() (*watch, error) {
 	}
 	w, s := &watch{try: t}, &t.seen
 	s.atMark = t.load.Mark()
+	t.show(&s.atMark, false)
 	s.groups.warnEnded(&s.warnings, &s.atMark)
 	if t.Stop.Hook != "" {
 		s.signal = clock.Now()

@@ -31,6 +31,7 @@ type try struct {
 	next *successor
 
 	load     *loadgen.Generator
+	live     live
 	observer *observe.Observer
 	capture  *capture.Capture
 	// ledgerBefore is the file that was at the path of the ledger.

@@ -38,6 +38,7 @@ func (w *watch) run(ctx context.Context) error {
 		case <-poll.C:
 		case <-w.exits():
 		}
+		w.showLoad()
 		now := clock.Now()
 		if err := w.look(now); err != nil {
 			return err
@@ -101,7 +102,7 @@ func (w *watch) over() bool {
 	if w.seen.gone != 0 && (w.Stop.Handover || w.server.behind) {
 		return true // what is left belongs to the server that took over, or to the one in front
 	}
-	for _, g := range w.load.Snapshot().Groups {
+	for _, g := range w.snapshot().Groups {
 		if g.Before > 0 {
 			return false
 		}

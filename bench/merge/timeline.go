@@ -29,9 +29,6 @@ type row struct {
 	lifecycle, connect record.LatencySum
 }
 
-// phases are in their order.
-var phases = []string{"warmup", "load", "drain", "settle"}
-
 func (t *timeline) add(r *record.Run) error {
 	if t.rows == nil {
 		t.rows, t.kernels = map[slot]*row{}, map[string]bool{}
@@ -113,6 +110,7 @@ func (t *timeline) intervals() ([]record.Interval, error) {
 	for s := range t.rows {
 		at = append(at, s)
 	}
+	phases := record.Phases()
 	slices.SortFunc(at, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(slices.Index(phases, a.phase), slices.Index(phases, b.phase)), cmp.Compare(a.at, b.at), cmp.Compare(a.phase, b.phase))
 	})

@@ -5,6 +5,7 @@ type Event struct {
 	Needs    *Needs    `json:"needs,omitempty"`
 	Phase    *Phase    `json:"phase,omitempty"`
 	Interval *Interval `json:"interval,omitempty"`
+	Try      *DrainTry `json:"try,omitempty"` // of a drain, when it has ended
 	Said     *Said     `json:"said,omitempty"`
 }
 

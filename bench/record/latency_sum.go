@@ -45,3 +45,26 @@ func (s *LatencySum) Latency() (Latency, error) {
 	}
 	return newLatency(s.sum, s.sum.Encode)
 }
+
+// Count is how many values there are.
+func (s *LatencySum) Count() int64 {
+	if s.sum == nil {
+		return 0
+	}
+	return s.sum.TotalCount()
+}
+
+// SumNs is the sum of the values, as far as their buckets tell.
+func (s *LatencySum) SumNs() float64 {
+	if s.sum == nil {
+		return 0
+	}
+	return s.sum.Mean() * float64(s.sum.TotalCount())
+}
+
+// Buckets yields the buckets that have values, in their order: the smallest value of each in nanoseconds, and how many it has.
+func (s *LatencySum) Buckets(yield func(ns, count int64) bool) {
+	if s.sum != nil {
+		s.sum.ForEachBucket(yield)
+	}
+}

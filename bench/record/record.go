@@ -479,7 +479,7 @@ func (t TimeWait) MarshalJSON() ([]byte, error) {
 // Interval is one sample of the timeline. Counts cover the interval; states are those at its end.
 type Interval struct {
 	TS    float64 `json:"t_s"`
-	Phase string  `json:"phase,omitempty"` // warmup, load, drain (no new lifecycles), settle
+	Phase string  `json:"phase,omitempty"` // one of Phases
 
 	Started   int64 `json:"started"`
 	Opened    int64 `json:"opened"`

@@ -5,6 +5,18 @@ import (
 	"slices"
 )
 
+// The phases of a run.
+const (
+	PhaseWarmup = "warmup"
+	PhaseLoad   = "load"
+	PhaseHold   = "hold"  // a plateau: all lifecycles have begun
+	PhaseDrain  = "drain" // no new lifecycles
+	PhaseSettle = "settle"
+)
+
+// Phases lists the phases in their order.
+func Phases() []string { return []string{PhaseWarmup, PhaseLoad, PhaseHold, PhaseDrain, PhaseSettle} }
+
 // Timeline collects the intervals of a run, so that its record can be read again however long it runs: at most mostRows, with at most
 // mostHistograms bytes of histograms. Beyond either, it folds pairs of neighbours, from the oldest on and a few with each interval that
 // comes. Nothing that is counted or timed is lost by that; only what was between two instants is not told apart any more.

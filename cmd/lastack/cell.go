@@ -43,11 +43,12 @@ type isolation[Input any] struct {
 	fallback func() (Input, error)
 }
 
-// measure runs a job, then saves and prints its record, see carryOut. see receives the job's events, on one goroutine; add completes the
+// measure runs a job, then saves and prints its record, see carryOut. m shows its figures to scrapes. see receives the job's events, on one goroutine; add completes the
 // record.
-func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], in Input, iso isolation[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
+func measure[Input any](cmd *cobra.Command, f *resultFlags, m *metricsFlags, j cell.Job[Input], in Input, iso isolation[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
 	return f.carryOut(cmd, patience, func(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error) {
-		run, err := execute(ctx, shown, j, in, iso, func(e record.Event) { shown.do(func() { see(e) }) }, out.capabilities())
+		run, err := execute(ctx, shown, j, in, iso, m.seeing(func(e record.Event) { shown.do(func() { see(e) }) }), out.capabilities())
+		m.end(run)
 		if run != nil {
 			add(run)
 		}

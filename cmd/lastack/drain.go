@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench/drain"
+	"lastack/bench/expose"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report"
@@ -88,7 +89,11 @@ only if you ask for it.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			return measure(cmd, &o.resultFlags, drain.Job, o.setup, o.isolation, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
+			if err := o.metrics.open(cmd.ErrOrStderr(), o.quiet, expose.Drain); err != nil {
+				return err
+			}
+			defer o.metrics.close()
+			return measure(cmd, &o.resultFlags, &o.metrics, drain.Job, o.setup, o.isolation, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
 		},
 	}
 	o.register(cmd.Flags())

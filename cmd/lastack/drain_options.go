@@ -27,6 +27,7 @@ type drainOptions struct {
 	sandbox bool
 	sysctls []string
 	resultFlags
+	metrics metricsFlags
 
 	// complete sets the rest.
 	target    target
@@ -85,6 +86,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.VarP(decimal(&c.Workers), "workers", "w", "load worker threads (0 = automatic)")
 	f.Var(newChoice(&c.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
 	o.resultFlags.register(f, "failed==0")
+	o.metrics.register(f)
 	f.BoolVar(&c.AllowPublic, "allow-public", false, "allow a target outside private and loopback ranges")
 }
 
@@ -120,6 +122,10 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := checkOutputs(o.outputs, o.formats); err != nil {
 		return err
 	}
+	if err := o.metrics.complete(given); err != nil {
+		return err
+	}
+	o.what.Live = o.metrics.addr != ""
 	return o.resolve(cmd)
 }
 

@@ -77,7 +77,7 @@ func TestSweepKilledGoesOn(t *testing.T) {
 		if code := again.end(t); code != exitOK && code != exitInvalid {
 			t.Fatalf("exit code %d: %s", code, again.stderr.String())
 		}
-		whole := readSweep(t, path)
+		whole := readRun(t, path)
 		times := map[string]int{}
 		for _, run := range whole.Sweep.Runs {
 			times[fmt.Sprint(run.Cell, run.Block, run.Position, run.Twin)]++

@@ -53,6 +53,7 @@ var layers = []struct {
 	{"bench/stat", nil},
 	{"bench/compare", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
 	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric", "bench/model"}},
+	{"bench/expose", []string{"server", "bench/record", "bench/metric"}},
 	{"bench/merge", []string{"sockstate", "bench/record", "bench/shard", "bench/verdict"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity", "bench/model"}},
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "bench/host"}},
@@ -94,7 +95,7 @@ var layers = []struct {
 		"bench/lazy", "sockstate", "bench/quantity", "bench/record", "bench/shard", "bench/metric", "bench/compare", "bench/preset", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog", "report/mermaid", "report/pcapng", "report/svg",
 	}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/handshake", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model", "bench/verify", "bench/shard", "bench/rendezvous", "bench/merge", "bench/fleet",
+		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/handshake", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model", "bench/verify", "bench/shard", "bench/rendezvous", "bench/merge", "bench/fleet", "bench/expose",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},

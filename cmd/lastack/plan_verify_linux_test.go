@@ -34,7 +34,7 @@ func TestVerifyInterrupted(t *testing.T) {
 			if code := r.end(t); code != exitInterrupted {
 				t.Errorf("exit %d; stderr:\n%s", code, r.stderr.String())
 			}
-			run := readSweep(t, filepath.Join(dir, "plan.json"))
+			run := readRun(t, filepath.Join(dir, "plan.json"))
 			v := run.Capacity.Verified
 			var done []string
 			for _, e := range v.Experiments {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench"
+	"lastack/bench/expose"
 	"lastack/bench/record"
 	"lastack/bench/setup"
 	"lastack/report"
@@ -53,13 +54,19 @@ the delays of a server that stalls count for every connection due meanwhile.`,
 
 // run meets the other shards, if there are any, and runs the load.
 func (o *runOptions) run(cmd *cobra.Command) error {
+	if err := o.metrics.open(cmd.ErrOrStderr(), o.quiet, expose.Run); err != nil {
+		return err
+	}
+	defer o.metrics.close()
 	see := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
 	return o.carryOut(cmd, 0, func(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error) {
 		if err := o.meet(ctx, &o.setup.Common, o.spec.AllowPublic); err != nil {
 			return nil, err
 		}
 		o.spec.Common = o.setup.Common // for the setup without a sandbox
-		return execute(ctx, shown, bench.Job, o.setup, o.isolation(), func(e record.Event) { shown.do(func() { see(e) }) }, out.capabilities())
+		run, err := execute(ctx, shown, bench.Job, o.setup, o.isolation(), o.metrics.seeing(func(e record.Event) { shown.do(func() { see(e) }) }), out.capabilities())
+		o.metrics.end(run)
+		return run, err
 	})
 }
 

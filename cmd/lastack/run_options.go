@@ -28,6 +28,7 @@ type runOptions struct {
 	loss    string
 	shardFlags
 	resultFlags
+	metrics metricsFlags
 
 	// complete sets the rest.
 	targets []target
@@ -49,6 +50,7 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.spec.Flush, "flush", false, "before and after the load, end the TIME_WAITs on its addresses and ports (needs CAP_NET_ADMIN)")
 	o.shardFlags.register(f)
 	o.resultFlags.register(f, "connect.p99<5ms")
+	o.metrics.register(f)
 	f.BoolVar(&o.spec.AllowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
 	f.Lookup("exchange").DefValue += "; none with a TARGET"
 }

@@ -56,6 +56,9 @@ func (o *runOptions) completeSpec(cmd *cobra.Command) error {
 	if err := checkOutputs(o.outputs, o.formats); err != nil {
 		return err
 	}
+	if err := o.metrics.complete(given); err != nil {
+		return err
+	}
 	if g := &o.spec.Plan.Groups[0]; g.Poisson {
 		g.Seed = rand.Uint64() >> 11 // what a JSON number can hold
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lastack/bench/expose"
 	"lastack/bench/host"
 	"lastack/bench/setup"
 	"lastack/server"
@@ -32,6 +33,8 @@ type serveOptions struct {
 	grace  time.Duration
 	ledger string
 	engine string
+
+	metrics metricsFlags
 }
 
 func newServe() *cobra.Command {
@@ -99,6 +102,7 @@ With --exchange http:/ it answers every path alike, after --delay, or after
 	f.Var(textFlag{&c.Shutdown, "MODE"}, "shutdown", "what the first signal does: "+server.ShutdownHelp)
 	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal, plus a lame duck's time")
 	f.StringVar(&o.ledger, "ledger", "", "`FILE` for the ledger, a JSON object of counts, written when the server has ended")
+	o.metrics.register(f)
 	return cmd
 }
 
@@ -119,6 +123,9 @@ func (o *serveOptions) complete(cmd *cobra.Command) error {
 		if err := setup.CheckReaction(cfg.Close, cfg.OnEOF); err != nil {
 			return asUsage(cmd, err)
 		}
+	}
+	if err := o.metrics.complete(given); err != nil {
+		return err
 	}
 	for _, s := range o.listen {
 		addrs, err := listenAddrs(s)
@@ -213,10 +220,15 @@ func (o *serveOptions) serve(cmd *cobra.Command, ledger *destination) error {
 	defer now()
 	ctx, stop := interruptible(cmd.Context(), now)
 	defer stop()
+	if err := o.metrics.open(cmd.ErrOrStderr(), false, expose.Server); err != nil {
+		return err
+	}
+	defer o.metrics.close()
 	s, err := server.Start(cfg)
 	if err != nil {
 		return cannotListen(err)
 	}
+	o.metrics.serve(s.Stats)
 	host.KeepCapabilities(host.ServeCapabilities, ledger.capabilities())
 	for _, a := range s.Addrs() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "listening on %v, %s, exchange %s\n", a, cfg.Close, cfg.Exchange)

@@ -74,7 +74,7 @@ var sweepArgs = []string{
 	"sweep", "--vary", "tcp_fin_timeout=7,8,9", "--sysctl", "net.ipv4.tcp_tw_reuse=1", "-R", "50", "--blocks", "2", "--base", "default", "--seed", "1", "--parallel", "4", "-w", "1",
 }
 
-func readSweep(t *testing.T, path string) *record.Run {
+func readRun(t *testing.T, path string) *record.Run {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -158,7 +158,7 @@ func TestSweepInterrupted(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, r.stderr.String())
 	}
 	path := filepath.Join(dir, "sweep.json")
-	old := readSweep(t, path)
+	old := readRun(t, path)
 	ended := len(old.Sweep.Runs)
 	crashed := slices.DeleteFunc(slices.Clone(old.Sweep.Runs), func(r record.SweepRun) bool { return r.Error == "" })
 	if !old.Interrupted || ended < 4 || ended > 8 || len(crashed) != 1 || !strings.Contains(crashed[0].Error, "killed") {
@@ -169,7 +169,7 @@ func TestSweepInterrupted(t *testing.T) {
 	if again.code != exitOK && again.code != exitInvalid {
 		t.Fatalf("exit code %d: %s", again.code, again.stderr)
 	}
-	whole := readSweep(t, filepath.Join(dir, "whole.json"))
+	whole := readRun(t, filepath.Join(dir, "whole.json"))
 	if whole.Interrupted || len(whole.Sweep.Runs) != 8 || slices.ContainsFunc(whole.Sweep.Runs, func(r record.SweepRun) bool { return r.Error != "" }) {
 		t.Errorf("%d runs: %s", len(whole.Sweep.Runs), again.stderr)
 	}
@@ -207,7 +207,7 @@ func TestSweepOfNothing(t *testing.T) {
 	for seed := range sweeps {
 		dir := t.TempDir()
 		r := runIn(t, dir, "lastack", "sweep", "--vary", "tcp_fin_timeout=60,59", "-R", "500", "-d", "300ms", "--close", "client:rst", "--seed", strconv.Itoa(seed+1), "-q", "-o", "sweep.json")
-		run := readSweep(t, filepath.Join(dir, "sweep.json"))
+		run := readRun(t, filepath.Join(dir, "sweep.json"))
 		if a := run.Sweep.Analysis; r.code != exitOK && r.code != exitInvalid || a == nil {
 			t.Fatalf("seed %d: exit code %d: %s", seed+1, r.code, r.stderr)
 		} else if len(a.Claims) > 0 {

@@ -34,11 +34,14 @@ func resultGroup(more ...string) []flagGroup {
 	return []flagGroup{{"Result", append([]string{"output", "format", "verbose", "quiet"}, more...)}}
 }
 
+// metricsGroup is that of the commands which Prometheus can scrape.
+var metricsGroup = []flagGroup{{"Prometheus", []string{"metrics", "metrics-public"}}}
+
 // flagGroups holds the groups of the commands with many flags.
 var flagGroups = map[string][]flagGroup{
 	"run": slices.Concat(loadGroups, []flagGroup{
 		{"Many processes", []string{"shard", "rendezvous", "rendezvous-timeout", "quorum", "start-at", "run-id"}},
-	}, resultGroup("threshold")),
+	}, resultGroup("threshold"), metricsGroup),
 	"sweep": slices.Concat([]flagGroup{
 		{"Grid", []string{"vary", "preset", "base", "blocks", "seed", "parallel", "metric", "yes", "resume"}},
 		{"Search", []string{"find", "scale", "allow", "threshold"}},
@@ -52,7 +55,7 @@ var flagGroups = map[string][]flagGroup{
 		{"Clients", []string{"idle", "in-flight", "partial", "queued", "arrivals", "reconnect", "workers", "engine"}},
 		{"Requests", []string{"exchange", "in-flight-exchange", "think", "header", "connect-timeout", "request-timeout"}},
 		{"Target and sandbox", []string{"allow-public", "sandbox", "sysctl"}},
-	}, resultGroup("threshold")),
+	}, resultGroup("threshold"), metricsGroup),
 	"handshake": append([]flagGroup{
 		{"Connection", []string{"close", "on-eof", "exchange", "hold"}},
 		{"Network and kernel", []string{"lose", "sysctl", "follow", "allow-public"}},
@@ -69,11 +72,11 @@ var flagGroups = map[string][]flagGroup{
 		{"mpi, ssh", []string{"hosts"}},
 		{"kubernetes", []string{"image", "sysctl"}},
 	},
-	"serve": {
+	"serve": append([]flagGroup{
 		{"Server", []string{"listen", "backlog", "listeners", "reuse-port", "ipv6", "workers", "engine"}},
 		{"Connection", []string{"close", "on-eof", "exchange", "requests", "hold", "delay", "slow"}},
 		{"Shutdown", []string{"shutdown", "grace", "ledger"}},
-	},
+	}, metricsGroup...),
 }
 
 // usageWidth is the width that help is wrapped to.

@@ -123,6 +123,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		Namespaces: e.namespaces(),
 		Filter:     sockstate.Filter{Servers: e.targets(), Since: time.Now(), Reuse: e.reuse()},
 		Census:     s.Census,
+		Sockets:    s.Sockets,
 		Tracer:     e.tracer(),
 		NeedsTrace: s.Trace == TraceOn,
 		ServerPID:  s.ServerPID,

@@ -31,12 +31,31 @@ type Filter struct {
 	Reuse Reuse
 }
 
+// NumAges is the length of an array indexed by a TIME_WAIT's age in seconds.
+const NumAges = int(TimeWaitLength/time.Second) + 1
+
 // timeWaitSlack is the tolerance for a TIME_WAIT's remaining time: its timer may fire late.
 const timeWaitSlack = 100 * time.Millisecond
 
 // earlier reports whether a socket is of before the load.
 func (f *Filter) earlier(s *Socket) bool {
 	return s.State == TimeWait && !f.Since.IsZero() && s.age() > time.Since(f.Since)+timeWaitSlack
+}
+
+// Limits compares a TIME_WAIT's remaining time.
+type Limits struct {
+	// Below Earlier it was entered before the load, above Fresh it counts in PortUse.Entered, and below Reusable it is old enough for
+	// PortUse.Reusable.
+	Earlier, Fresh, Reusable time.Duration
+}
+
+// Limits are the filter's limits at this instant, for a source that counts elsewhere than in Census.Add.
+func (f *Filter) Limits() Limits {
+	l := Limits{Fresh: TimeWaitLength - f.Fresh, Reusable: TimeWaitLength - f.Reuse.Delay}
+	if !f.Since.IsZero() {
+		l.Earlier = TimeWaitLength - time.Since(f.Since) - timeWaitSlack
+	}
+	return l
 }
 
 // Side returns the end of the load's connections that a socket is. A listener
@@ -75,8 +94,10 @@ type Census struct {
 	// if the source reports them (sock_diag does).
 	AcceptQueue, Backlog int
 	// LongestLeft is the remaining time of the youngest TIME_WAIT, 0 without one. The resolution is
-	// 10 ms for /proc/net/tcp and 1 ms for sock_diag.
+	// 10 ms for /proc/net/tcp, 1 ms for sock_diag, and a tick of the kernel (1/CONFIG_HZ) for eBPF.
 	LongestLeft time.Duration
+	// Ages counts the TIME_WAITs by age, in whole seconds. The last counts those whose 60 s are over and whose timer has not fired yet.
+	Ages [NumSides][NumAges]int
 	// Ports is the use of local ports by pair. Nil until the first client socket is added. A pair whose ports
 	// are free again may remain.
 	Ports map[Pair]*PortUse
@@ -143,9 +164,20 @@ func (c *Census) Add(f *Filter, s *Socket) {
 	}
 }
 
+// AddUse adds to the use of a pair's ports.
+func (c *Census) AddUse(p Pair, u PortUse) {
+	all := c.useOf(p)
+	all.Open += u.Open
+	all.TimeWait += u.TimeWait
+	all.Reusable += u.Reusable
+	all.Entered += u.Entered
+	all.Earlier += u.Earlier
+}
+
 // use is the use of ports of a client socket's pair.
-func (c *Census) use(s *Socket) *PortUse {
-	p := Pair{s.Tuple.Local.Addr(), s.Tuple.Remote}
+func (c *Census) use(s *Socket) *PortUse { return c.useOf(Pair{s.Tuple.Local.Addr(), s.Tuple.Remote}) }
+
+func (c *Census) useOf(p Pair) *PortUse {
 	u := c.Ports[p]
 	if u == nil {
 		if c.Ports == nil {
@@ -170,6 +202,7 @@ func (c *Census) add(side Side, s *Socket) {
 		return
 	case state == TimeWait:
 		c.LongestLeft = max(c.LongestLeft, s.Left)
+		c.Ages[side][min(max(s.age(), 0)/time.Second, TimeWaitLength/time.Second)]++
 	case state == FinWait2 && s.Mini:
 		c.FinWait2Mini[side]++
 	case s.Inode != 0 || state == SynRecv || state == SynSent:
@@ -199,11 +232,12 @@ func (c *Census) Total(side Side) int {
 	return n
 }
 
-// Source takes a census. Implementations: procnet, sockdiag.
+// Source takes a census. Implementations: trace, sockdiag, procnet.
 type Source interface {
 	// Census adds the load's sockets to c. It is not safe for concurrent use.
 	Census(f *Filter, c *Census) error
-	// Seen is the number of sockets that the last Census received from the kernel, whatever their load.
+	// Seen is the number of sockets that the last Census received from the kernel, or that its program in the kernel looked at, whatever
+	// their load.
 	Seen() int
 	Close() error
 }

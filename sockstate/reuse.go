@@ -43,7 +43,12 @@ func (r Reuse) On(loopback bool) bool { return r.Timestamps && r.Asked(loopback)
 
 // takes reports whether connect would take over the port of s now. It assumes that the peer of s had timestamps too.
 func (r Reuse) takes(s *Socket) bool {
-	return s.State == TimeWait && s.age() > r.Delay && r.On(onLoopback(s.Tuple.Local.Addr()) || onLoopback(s.Tuple.Remote.Addr()))
+	return s.State == TimeWait && s.age() > r.Delay && r.OnPair(Pair{s.Tuple.Local.Addr(), s.Tuple.Remote})
+}
+
+// OnPair reports whether connect takes over ports of a pair.
+func (r Reuse) OnPair(p Pair) bool {
+	return r.On(onLoopback(p.Source) || onLoopback(p.Destination.Addr()))
 }
 
 func onLoopback(a netip.Addr) bool { return a.Unmap().IsLoopback() }

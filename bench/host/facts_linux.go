@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/clock"
 	"lastack/sockstate/netns"
 )
 
@@ -28,7 +29,7 @@ func Read() (*Facts, error) {
 		Clock:     readWord("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
 		BootID:    readWord("/proc/sys/kernel/random/boot_id"),
 		ClockNs:   clockCost(),
-		HZ:        ticksPerSecond(),
+		HZ:        clock.HZ(),
 	}
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -171,16 +172,6 @@ func value[T int | uint64](p *T) int64 {
 func readWord(path string) string {
 	b, _ := os.ReadFile(path)
 	return strings.TrimSpace(string(b))
-}
-
-// ticksPerSecond is CONFIG_HZ, 0 if unknown. The resolution of a coarse clock is one tick (posix_get_coarse_res), so this
-// works without the file of the kernel's configuration.
-func ticksPerSecond() int {
-	var t unix.Timespec
-	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &t); err != nil || t.Sec != 0 || t.Nsec < 100_000 {
-		return 0
-	}
-	return int((1e9 + t.Nsec/2) / t.Nsec)
 }
 
 // clockCost is the time of one reading of the clock. It takes the best of several

@@ -6,9 +6,6 @@ import (
 	"lastack/sockstate"
 )
 
-// notYet marks a feature that only later versions will use.
-const notYet = "; not used by this version"
-
 // kernel judges what the kernel allows this process.
 func (j *judge) kernel() {
 	k := j.features
@@ -43,7 +40,8 @@ func (j *judge) kernel() {
 		j.feature("io_uring", ring, Degraded, fmt.Sprintf("drives the sockets (operations up to %d)", ring.N), fallback,
 			needs{denied: j.ringRemedy(), unsupported: "a kernel with CONFIG_IO_URING, Linux 6.11 or newer"})
 	}
-	j.feature("eBPF", k.BPF, Degraded, "tracing programs load"+notYet, "no trace of state changes"+notYet,
+	j.feature("eBPF", k.BPF, Degraded, "--trace follows every change of state, --census bpf counts sockets in the kernel",
+		"no trace of state changes; --census copies the sockets out of the kernel to count them",
 		needs{denied: j.bpfRemedy(), unsupported: "a kernel with CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS"})
 	j.feature("packet sockets", k.Packet, Degraded, "drain orders events by the kernel's packet timestamps",
 		"drain orders events by when its clients saw them; the clients' loop lag is the uncertainty",

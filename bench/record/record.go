@@ -359,7 +359,7 @@ type TCPInfo struct {
 
 // States counts sockets by side and TCP state.
 type States struct {
-	// Source is the source of the census: diag or proc; empty if there was none.
+	// Source is the source of the census: bpf, diag or proc; empty if there was none. Of several the last.
 	Source string                    `json:"source"`
 	Peak   map[string]map[string]int `json:"peak"`
 	// Final is the last census, after settling.
@@ -673,7 +673,7 @@ type Generator struct {
 
 // Observer says how the run was observed, and what that cost.
 type Observer struct {
-	Census       string `json:"census"` // diag, proc or off
+	Census       string `json:"census"` // bpf, diag, proc or off
 	CensusReason string `json:"census_reason,omitempty"`
 	Trace        string `json:"trace"` // bpf or off
 	TraceReason  string `json:"trace_reason,omitempty"`

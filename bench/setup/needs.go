@@ -46,7 +46,9 @@ func (r *resolver) estimateNeeds() error {
 			for side := range tw {
 				tw[side] = min(tw[side], pairs)
 			}
+			r.Sockets += r.inTime(g, tw, pairs)
 		}
+		r.Sockets += open*r.ends() + tw[sockstate.Client] + tw[sockstate.Server]
 		n.Connections += open
 		n.Sockets += open * r.ends()
 		n.ProcessBytes += open * r.slotBytes(g)
@@ -112,6 +114,28 @@ func (r *resolver) slotBytes(g *loadgen.Group) int64 {
 // fastestPerCPU is more lifecycles per second than a CPU can do: 23,000 were measured with both ends on it, 38,000 with only the
 // generator.
 const fastestPerCPU = 50_000
+
+// usualPerCPU is the lifecycles per second that a CPU does of a closed loop.
+const usualPerCPU = 10_000
+
+// inTime is about how many TIME_WAITs more than tw a closed loop leaves that closes as many connections as it comes to.
+func (r *resolver) inTime(g *loadgen.Group, tw [sockstate.NumSides]int64, pairs int64) (more int64) {
+	if g.OpenLoop() || g.Plateau > 0 || r.Plan.Count > 0 {
+		return 0
+	}
+	rate := float64(r.inside.CPUs) * usualPerCPU
+	if g.Hold > 0 {
+		rate = min(rate, float64(g.Connections)/g.Hold.Seconds())
+	}
+	lasts := min(sockstate.TimeWaitLength, r.Plan.Warmup+r.Plan.Duration)
+	closed := min(int64(rate*lasts.Seconds()), pairs)
+	for _, n := range tw {
+		if n > 0 {
+			more += max(closed-n, 0)
+		}
+	}
+	return more
+}
 
 // ends is how many sockets a connection has on this host.
 func (r *resolver) ends() int64 {

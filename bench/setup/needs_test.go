@@ -192,6 +192,34 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
+// TestSockets: how many sockets are to be expected decides who counts them.
+func TestSockets(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		n    int
+		with func(*asked, *loadgen.Group)
+		want int64
+	}{
+		{"closed loop, bounded by ports", 64, nil, 128 + 28_232},
+		{"closed loop, RST", 64, func(_ *asked, g *loadgen.Group) { g.Close.How = teardown.RST }, 128},
+		{"closed loop, many addresses", 64, func(_ *asked, g *loadgen.Group) {
+			for i := range 100 {
+				g.Sources = append(g.Sources, netip.AddrFrom4([4]byte{127, 1, 0, byte(i)}))
+			}
+		}, 128 + 200_000},
+		{"closed loop, hold", 64, func(_ *asked, g *loadgen.Group) { g.Hold = time.Second }, 128 + 640},
+		{"a count", 64, func(c *asked, _ *loadgen.Group) { c.Plan.Count = 1000 }, 128 + 1000},
+		{"open loop", 0, func(_ *asked, g *loadgen.Group) { g.RateFrom, g.RateTo = 100, 100 }, 1000},
+		{"plateau", 10_000, plateau, 30_000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := planOf(tt.n, tt.with).until(t).Sockets; got != tt.want {
+				t.Errorf("%d sockets, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestNeedsInBytes(t *testing.T) {
 	c := planOf(1_000_000, plateau)
 	got := c.until(t).Needs

@@ -49,6 +49,8 @@ type Setup struct {
 
 	// Needs estimates what the run needs.
 	Needs record.Needs `json:"needs"`
+	// Sockets is about how many sockets the load will have on this host at once, TIME_WAIT included.
+	Sockets int64 `json:"sockets,omitempty"`
 	// Warnings lists the warnings that are known before the run.
 	Warnings []string `json:"warnings,omitempty"`
 	// Record is the plan for the record, except for what is known only after the run.

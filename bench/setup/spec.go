@@ -49,7 +49,7 @@ type Common struct {
 	// Shard is set for a part of a load that Divide made, RunID is what the shards of a run have in common.
 	Shard *record.Shard `json:"shard,omitempty"`
 	RunID string        `json:"run_id,omitempty"`
-	// Census is auto, diag or proc.
+	// Census is auto, bpf, diag or proc.
 	Census string `json:"census,omitempty"`
 	// Trace is auto, on or off; empty means off.
 	Trace string `json:"trace,omitempty"`

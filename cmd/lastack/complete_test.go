@@ -33,7 +33,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"run", "--on-eof", ""}, []string{"close", "delay=", "never", "rst"}},
 		{[]string{"run", "--exchange", ""}, []string{"echo:", "http:/", "none"}},
 		{[]string{"run", "--engine", "e"}, []string{"epoll"}},
-		{[]string{"run", "--census", ""}, []string{"auto", "diag", "proc"}},
+		{[]string{"run", "--census", ""}, []string{"auto", "bpf", "diag", "proc"}},
 		{[]string{"run", "--topology", ""}, []string{"lo", "nat", "veth"}},
 		{[]string{"plan", "--nat", "a"}, []string{"aws", "azure"}},
 		{[]string{"run", "--format", "js"}, []string{"json", "jsonl"}},

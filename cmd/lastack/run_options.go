@@ -80,7 +80,7 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.DurationVar(&o.server.Delay, "delay", 0, "how long the server waits before each reply")
 	f.BoolVarP(&o.server.V6, "ipv6", "6", false, "the server listens on IPv6")
 	f.Var(newChoice(&s.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
-	f.Var(newChoice(&s.Census, observe.CensusNames()...), "census", "how to count sockets by state: sock_diag or /proc/net/tcp")
+	f.Var(newChoice(&s.Census, observe.CensusNames()...), "census", "how to count sockets by state: in the kernel (eBPF), by sock_diag or from /proc/net/tcp")
 	f.Var(newChoice(&s.Trace, bench.TraceOff, bench.TraceAuto, bench.TraceOn), "trace", "follow each connection's states in the kernel, by eBPF (auto: with root's privileges; on: or fail)")
 	f.DurationVar(&s.Interval, "interval", time.Second, "time between samples of sockets, counters and CPU")
 	f.Var(newChoice(&o.box.Topology, topologies...), "topology", "connect both ends by loopback, by a veth pair, or through a router with NAT")

@@ -22,6 +22,9 @@ type Config struct {
 	Filter sockstate.Filter
 	// Census is auto, or the name of a source; empty means auto.
 	Census string
+	// Sockets is about how many sockets there will be at once, TIME_WAIT included: auto takes a source that takes long to open only
+	// for many (Source.From).
+	Sockets int64
 	// Sources are the sources to choose from, the best first; nil: Sources().
 	Sources []Source
 	// Tracer traces the load from New to StopTrace; nil: none.

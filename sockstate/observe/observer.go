@@ -20,7 +20,7 @@ type Observer struct {
 	filter     sockstate.Filter
 	sampled    time.Time // when the last census began
 	namespaces []*namespace
-	// sources take the census, one per namespace; census is their name, reason why they were chosen.
+	// sources take the census, one per namespace or one for all; census is their name, reason why they were chosen.
 	sources        []sockstate.Source
 	census, reason string
 	// tracer is nil when nothing is traced.
@@ -86,31 +86,14 @@ func (o *Observer) open(cfg Config) (err error) {
 	if sources == nil {
 		sources = Sources()
 	}
-	o.census, o.reason, err = census(cfg.Census, sources, func(s Source) error { return o.openSource(spaces, s) })
+	o.census, o.reason, err = census(cfg.Census, cfg.Sockets, sources, func(s Source) (err error) {
+		o.sources, err = s.Open(spaces)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	return o.startTrace(&cfg, spaces)
-}
-
-func (o *Observer) openSource(spaces []*netns.NS, s Source) error {
-	for _, ns := range spaces {
-		one, err := s.Open(ns)
-		if err != nil {
-			return errors.Join(err, o.closeSources())
-		}
-		o.sources = append(o.sources, one)
-	}
-	return nil
-}
-
-func (o *Observer) closeSources() error {
-	var errs []error
-	for _, s := range o.sources {
-		errs = append(errs, s.Close())
-	}
-	o.sources = nil
-	return errors.Join(errs...)
 }
 
 // Source is the name of the census's source (off without one), and why it was chosen.
@@ -132,7 +115,11 @@ func (o *Observer) Sample(s *Sample) error {
 	o.sampled = s.At
 	for i, src := range o.sources {
 		if err := src.Census(&o.filter, &s.Census); err != nil {
-			errs = append(errs, fmt.Errorf("census of %s: %w", o.namespaces[i].id, err))
+			where := ""
+			if len(o.sources) == len(o.namespaces) {
+				where = " of " + o.namespaces[i].id
+			}
+			errs = append(errs, fmt.Errorf("census%s: %w", where, err))
 		}
 		s.Seen += src.Seen()
 	}
@@ -178,7 +165,8 @@ func (o *Observer) Unread() []string {
 // Close closes what New opened.
 func (o *Observer) Close() error {
 	_, err := o.StopTrace()
-	errs := []error{err, o.closeSources()}
+	errs := []error{err, closeAll(o.sources)}
+	o.sources = nil
 	for _, n := range o.namespaces {
 		errs = append(errs, n.close())
 	}

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"lastack/sockstate/netns"
 	"lastack/sockstate/procnet"
 	"lastack/sockstate/sockdiag"
+	"lastack/sockstate/trace"
 )
 
 // Source is a way to take the census.
@@ -18,16 +20,53 @@ type Source struct {
 	Name, Kernel string
 	// Why says why it is better than the sources after it.
 	Why string
-	// Open opens it in one network namespace.
-	Open func(*netns.NS) (sockstate.Source, error)
+	// From is the number of sockets from which auto takes the source, Before why not with fewer. 0: always.
+	From   int64
+	Before string
+	// Open opens it in network namespaces: one source for each, or one for all.
+	Open func([]*netns.NS) ([]sockstate.Source, error)
 }
+
+// bpfFrom is where the program is worth its loading, some 60 ms of CPU time, most of them for the kernel's BTF. It cannot be loaded when the
+// sockets have come: by then the load has dropped its privileges.
+const bpfFrom = 50_000
 
 // Sources lists the sources, the best first.
 func Sources() []Source {
 	return []Source{
-		{"diag", "sock_diag", "the kernel picks out the load's sockets itself", func(ns *netns.NS) (sockstate.Source, error) { return sockdiag.Open(ns) }},
-		{"proc", "/proc/net/tcp", "it reads all sockets of the namespace", func(ns *netns.NS) (sockstate.Source, error) { return procnet.Open(ns) }},
+		{"bpf", "eBPF", "the kernel counts the sockets itself", bpfFrom, "takes longer to load than it saves with fewer than 50,000 sockets", func(spaces []*netns.NS) ([]sockstate.Source, error) {
+			c, err := trace.OpenCensus(spaces)
+			if err != nil {
+				return nil, err
+			}
+			return []sockstate.Source{c}, nil
+		}},
+		{"diag", "sock_diag", "the kernel picks out the load's sockets itself", 0, "", inEach(func(ns *netns.NS) (sockstate.Source, error) { return sockdiag.Open(ns) })},
+		{"proc", "/proc/net/tcp", "it reads all sockets of the namespace", 0, "", inEach(func(ns *netns.NS) (sockstate.Source, error) { return procnet.Open(ns) })},
 	}
+}
+
+// inEach opens a source in each namespace.
+func inEach(open func(*netns.NS) (sockstate.Source, error)) func([]*netns.NS) ([]sockstate.Source, error) {
+	return func(spaces []*netns.NS) ([]sockstate.Source, error) {
+		var all []sockstate.Source
+		for _, ns := range spaces {
+			one, err := open(ns)
+			if err != nil {
+				return nil, errors.Join(err, closeAll(all))
+			}
+			all = append(all, one)
+		}
+		return all, nil
+	}
+}
+
+func closeAll(sources []sockstate.Source) error {
+	var errs []error
+	for _, s := range sources {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // CensusNames lists the values of --census: auto, and the names of Sources.
@@ -80,8 +119,8 @@ func refusal(what string, err error) string {
 }
 
 // census opens the same source in every namespace, since their counts are added. For auto it is the first of sources that
-// works; reason then says why each better one does not.
-func census(name string, sources []Source, open func(Source) error) (chosen, reason string, err error) {
+// works, and is worth its opening for so many sockets; reason then says why each better one is not.
+func census(name string, sockets int64, sources []Source, open func(Source) error) (chosen, reason string, err error) {
 	if name != "" && name != censusAuto {
 		i := slices.IndexFunc(sources, func(s Source) bool { return s.Name == name })
 		if i < 0 {
@@ -92,16 +131,31 @@ func census(name string, sources []Source, open func(Source) error) (chosen, rea
 		}
 		return name, "asked for", nil
 	}
-	var refused []string
-	for i, s := range sources {
+	worth := func(s Source) bool { return sockets >= s.From }
+	var reasons []string
+	for _, s := range sources {
+		if !worth(s) {
+			reasons = append(reasons, s.Kernel+" "+s.Before)
+			continue
+		}
 		err := open(s)
 		switch {
-		case err == nil && i == 0:
+		case err == nil && len(reasons) == 0:
 			return s.Name, s.Why, nil
 		case err == nil:
-			return s.Name, strings.Join(refused, "; "), nil
+			return s.Name, strings.Join(reasons, "; "), nil
 		}
-		refused = append(refused, refusal(s.Kernel, err))
+		reasons = append(reasons, refusal(s.Kernel, err))
 	}
-	return Off, strings.Join(refused, "; "), nil
+	for i, s := range sources {
+		if worth(s) {
+			continue
+		}
+		err := open(s)
+		if err == nil {
+			return s.Name, strings.Join(slices.Delete(reasons, i, i+1), "; "), nil
+		}
+		reasons[i] = refusal(s.Kernel, err)
+	}
+	return Off, strings.Join(reasons, "; "), nil
 }

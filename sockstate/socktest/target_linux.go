@@ -30,6 +30,7 @@ func Listen(t testing.TB, ns *netns.NS, addr string, deferred bool) *Target {
 		}
 		return err
 	}}
+	lc.SetMultipathTCP(false) // takes fewer socket options
 	err := ns.Do(func() error {
 		l, err := lc.Listen(t.Context(), "tcp", addr)
 		if err == nil {

@@ -12,11 +12,16 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// layout holds where this kernel's structs have their members, in bytes, by names from its BTF.
-type layout struct {
+// names finds things by name in a kernel's BTF.
+type names struct {
 	spec *btf.Spec
 	// err is the first name that was not found.
 	err error
+}
+
+// layout holds where this kernel's structs have their members, in bytes, by names from its BTF.
+type layout struct {
+	names
 
 	dport, num, hash, portpair, state, family, net int16 // struct sock_common
 	daddr, rcvSaddr, v6Daddr, v6RcvSaddr           int16 // struct sock_common; v6Daddr is 0 without IPv6
@@ -43,7 +48,7 @@ func loadLayout(types *btf.Cache) (*layout, error) {
 }
 
 func newLayout(spec *btf.Spec) (*layout, error) {
-	l := &layout{spec: spec}
+	l := &layout{names: names{spec: spec}}
 	l.dport = l.offset("sock_common", "skc_dport")
 	l.num = l.offset("sock_common", "skc_num")
 	l.hash = l.offset("sock_common", "skc_hash")
@@ -86,29 +91,35 @@ func newLayout(spec *btf.Spec) (*layout, error) {
 }
 
 // offset finds a member, also in anonymous structs and unions. A dot goes into a member.
-func (l *layout) offset(structure, path string) int16 {
+func (n *names) offset(structure, path string) int16 {
+	at, _ := n.find(structure, path)
+	return at
+}
+
+// find is offset with the member's type, nil if there is none.
+func (n *names) find(structure, path string) (int16, btf.Type) {
 	var t btf.Type
 	var s *btf.Struct
-	if err := l.spec.TypeByName(structure, &s); err != nil {
-		l.lacks("struct " + structure)
-		return 0
+	if err := n.spec.TypeByName(structure, &s); err != nil {
+		n.lacks("struct " + structure)
+		return 0, nil
 	}
 	t = s
 	var at uint32
 	for name := range strings.SplitSeq(path, ".") {
 		m, off, ok := member(t, name)
 		if !ok {
-			l.lacks("member " + path + " of struct " + structure)
-			return 0
+			n.lacks("member " + path + " of struct " + structure)
+			return 0, nil
 		}
 		at, t = at+off, m
 	}
-	return int16(at)
+	return int16(at), t
 }
 
-func (l *layout) lacks(name string) {
-	if l.err == nil {
-		l.err = &missing{name}
+func (n *names) lacks(name string) {
+	if n.err == nil {
+		n.err = &missing{name}
 	}
 }
 

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"errors"
+	"syscall"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
@@ -39,10 +40,10 @@ func newMaps(c *Config) (*maps, error) {
 		{&m.timeWaits, ebpf.MapSpec{Name: "time_waits", Type: ebpf.Hash, KeySize: word, ValueSize: twBytes, MaxEntries: entries(c.TimeWaits), Flags: flags}},
 		{&m.resets, ebpf.MapSpec{Name: "resets", Type: ebpf.Hash, KeySize: pairBytes, ValueSize: resetBytes, MaxEntries: maxResets, Flags: flags}},
 	} {
-		one, err := ebpf.NewMap(&x.spec)
+		one, err := newMap(&x.spec)
 		if err != nil {
 			_ = m.close() // err matters more
-			return nil, &Error{"map", x.spec.Name, err}
+			return nil, err
 		}
 		*x.into = one
 	}
@@ -53,6 +54,17 @@ func newMaps(c *Config) (*maps, error) {
 	if err := m.ports.Put(uint32(0), bits); err != nil {
 		_ = m.close() // err matters more
 		return nil, &Error{"map", "ports", err}
+	}
+	return m, nil
+}
+
+func newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(spec)
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		err = errno // without the library's advice to raise a limit, which applies to old kernels
+	}
+	if err != nil {
+		return nil, &Error{"map", spec.Name, err}
 	}
 	return m, nil
 }

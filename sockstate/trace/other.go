@@ -2,7 +2,10 @@
 
 package trace
 
-import "lastack/sockstate"
+import (
+	"lastack/sockstate"
+	"lastack/sockstate/netns"
+)
 
 // Trace needs Linux.
 type Trace struct{}
@@ -15,3 +18,18 @@ func (*Trace) Stop() (*Result, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Close does nothing.
 func (*Trace) Close() error { return nil }
+
+// Census needs Linux.
+type Census struct{}
+
+// OpenCensus needs Linux.
+func OpenCensus([]*netns.NS) (*Census, error) { return nil, sockstate.ErrNeedsLinux }
+
+// Census needs Linux.
+func (*Census) Census(*sockstate.Filter, *sockstate.Census) error { return sockstate.ErrNeedsLinux }
+
+// Seen is 0.
+func (*Census) Seen() int { return 0 }
+
+// Close does nothing.
+func (*Census) Close() error { return nil }

@@ -1,0 +1,378 @@
+package trace
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+
+	"lastack/sockstate"
+	"lastack/sockstate/clock"
+	"lastack/sockstate/netns"
+)
+
+var _ sockstate.Source = (*Census)(nil)
+
+// Census counts sockets in the kernel: a program that the kernel calls for each socket of a namespace (iter/tcp). Only the sums come
+// out, and the use of ports by pair. It is not safe for concurrent use.
+type Census struct {
+	places []*place
+	hz     uint64
+	layout *censusLayout
+	tally  *ebpf.Map
+	// servers is the load's addresses, as the program has them.
+	servers  *ebpf.Map
+	selected []netip.AddrPort
+	pairs    *ebpf.Map
+	program  *ebpf.Program
+	iter     *link.Iter
+
+	seen int
+	// Working memory of the reading of pairs.
+	keys   []pairKey
+	values []pairValue
+}
+
+// tally is what the program counts, with the limits of a TIME_WAIT's remaining time before: less than Earlier, at least Fresh, less than
+// Reusable. Times are in ticks.
+type tally struct {
+	Earlier, Fresh, Reusable uint64
+	Seen                     uint64
+	// Lost counts the sockets whose pair found no room.
+	Lost                 uint64
+	LongestLeft          uint64
+	AcceptQueue, Backlog uint64
+	NotAccepted          uint64
+	Mini, Orphans        [sockstate.NumSides]uint64
+	Count                [sockstate.NumSides][states]uint64
+	Ages                 [sockstate.NumSides][sockstate.NumAges]uint64
+}
+
+// endpoint is an address, IPv4 as IPv4-mapped, and its port.
+type endpoint struct {
+	Addr [16]byte
+	Port uint64
+}
+
+type pairKey struct {
+	Source      [16]byte
+	Destination endpoint
+}
+
+type pairValue struct {
+	Open, TimeWait, Reusable, Entered, Earlier uint64
+}
+
+const (
+	// firstPairs is how many pairs there is room for at first. It grows as needed.
+	firstPairs = 1 << 12
+	// firstServers is how many servers there is room for, with two keys for each.
+	firstServers = 8
+	// pairsBatch is how many are read at a time.
+	pairsBatch = 1 << 8
+)
+
+// wildcard stands for all addresses in a key of servers: a listener on all has only the port. No socket has it as its own.
+var wildcard = [16]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+// OpenCensus loads the program for some namespaces; a nil entry is the calling thread's, also at each Census. It needs CAP_BPF and CAP_PERFMON in the initial
+// user namespace, and for other namespaces the privileges of netns.NS.Do; a Census needs none. The namespaces may be closed afterwards. The error is an *Error
+// or a *netns.Error.
+func OpenCensus(spaces []*netns.NS) (*Census, error) {
+	c := &Census{hz: uint64(clock.HZ())}
+	if err := c.open(spaces); err != nil {
+		_ = c.Close() // err matters more
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Census) open(spaces []*netns.NS) (err error) {
+	// Before Linux 5.19 a process without privileges may not read what it has loaded with them.
+	if v, err := features.LinuxVersionCode(); err == nil && v < 5<<16|19<<8 {
+		return &Error{"iterate", "iter/tcp", &missing{"reading of maps without privileges (Linux 5.19)"}}
+	}
+	// First of all the maps, which an unprivileged process does not get: BTF takes longer to read.
+	if c.tally, err = newMap(&ebpf.MapSpec{Name: "tally", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(binary.Size(tally{})), MaxEntries: 1}); err != nil {
+		return err
+	}
+	if c.layout, err = loadCensusLayout(); err != nil {
+		return err
+	}
+	for _, ns := range spaces {
+		p, err := enter(ns)
+		if err != nil {
+			return err
+		}
+		c.places = append(c.places, p)
+	}
+	if err := c.load(2*firstServers, firstPairs); err != nil {
+		return err
+	}
+	// The iterator may be refused although its program is not.
+	file, err := c.iterate(c.places[0])
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// load loads the program anew, with room for so many servers and pairs.
+func (c *Census) load(servers, pairs int) (err error) {
+	if err := c.unload(); err != nil {
+		return err
+	}
+	if c.servers, err = newMap(&ebpf.MapSpec{Name: "servers", Type: ebpf.Hash, KeySize: uint32(binary.Size(endpoint{})), ValueSize: 4, MaxEntries: uint32(servers)}); err != nil {
+		return err
+	}
+	const noPrealloc = 1 // BPF_F_NO_PREALLOC
+	if c.pairs, err = newMap(&ebpf.MapSpec{
+		Name: "pairs", Type: ebpf.Hash, KeySize: uint32(binary.Size(pairKey{})), ValueSize: uint32(binary.Size(pairValue{})), MaxEntries: uint32(pairs), Flags: noPrealloc,
+	}); err != nil {
+		return err
+	}
+	if c.program, err = load("tcp", ebpf.AttachTraceIter, c.assemble()); err != nil {
+		return err
+	}
+	if c.iter, err = link.AttachIter(link.IterOptions{Program: c.program}); err != nil {
+		return &Error{"attach", "iter/tcp", err}
+	}
+	return nil
+}
+
+func (c *Census) unload() error {
+	var errs []error
+	if c.iter != nil {
+		errs = append(errs, c.iter.Close())
+	}
+	if c.program != nil {
+		errs = append(errs, c.program.Close())
+	}
+	for _, m := range []*ebpf.Map{c.servers, c.pairs} {
+		if m != nil {
+			errs = append(errs, m.Close())
+		}
+	}
+	c.iter, c.program, c.servers, c.pairs, c.selected = nil, nil, nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// iterate makes an iterator of a namespace: that of the thread which makes it (bpf_iter_init_seq_net).
+func (c *Census) iterate(p *place) (file io.ReadCloser, err error) {
+	p.do(func() { file, err = c.iter.Open() })
+	if err != nil {
+		return nil, &Error{"iterate", "iter/tcp", err}
+	}
+	return file, nil
+}
+
+// Census adds the load's sockets to into. The error is an *Error.
+func (c *Census) Census(f *sockstate.Filter, into *sockstate.Census) error {
+	c.seen = 0
+	if len(f.Servers) == 0 {
+		return nil
+	}
+	for {
+		if err := c.choose(f.Servers); err != nil {
+			return err
+		}
+		t, err := c.walk(f.Limits())
+		if err != nil {
+			return err
+		}
+		if t.Lost > 0 {
+			if err := c.load(int(c.servers.MaxEntries()), 16*int(c.pairs.MaxEntries())); err != nil {
+				return err
+			}
+			continue
+		}
+		c.seen = int(t.Seen)
+		c.add(t, into)
+		return c.addPairs(f, into)
+	}
+}
+
+// choose gives the program the servers.
+func (c *Census) choose(servers []netip.AddrPort) error {
+	if slices.Equal(c.selected, servers) {
+		return nil
+	}
+	if n := 2 * len(servers); n > int(c.servers.MaxEntries()) || c.selected != nil {
+		if err := c.load(n, int(c.pairs.MaxEntries())); err != nil {
+			return err
+		}
+	}
+	for i, s := range servers {
+		for _, addr := range [][16]byte{s.Addr().As16(), wildcard} {
+			err := c.servers.Update(endpoint{addr, uint64(s.Port())}, uint32(i), ebpf.UpdateNoExist)
+			if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+				return &Error{"map", "servers", err}
+			}
+		}
+	}
+	c.selected = slices.Clone(servers)
+	return nil
+}
+
+// place is a thread in a namespace: later another could not enter it, once the process has dropped its privileges. Nil is that of the caller.
+type place struct {
+	calls chan func()
+	left  chan struct{}
+}
+
+func enter(ns *netns.NS) (*place, error) {
+	if ns == nil {
+		return nil, nil
+	}
+	p := &place{make(chan func()), make(chan struct{})}
+	entered := make(chan error, 1)
+	go func() {
+		defer close(p.left)
+		entered <- ns.Do(func() error {
+			entered <- nil
+			for f := range p.calls {
+				f()
+			}
+			return nil
+		})
+	}()
+	return p, <-entered
+}
+
+// do calls f there.
+func (p *place) do(f func()) {
+	if p == nil {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	p.calls <- func() {
+		defer close(done)
+		f()
+	}
+	<-done
+}
+
+func (p *place) leave() {
+	if p != nil {
+		close(p.calls)
+		<-p.left
+	}
+}
+
+// walk calls the program for the sockets of all namespaces.
+func (c *Census) walk(l sockstate.Limits) (*tally, error) {
+	t := tally{Earlier: c.from(l.Earlier), Fresh: c.from(l.Fresh + 1), Reusable: c.from(l.Reusable)}
+	if err := c.tally.Put(uint32(0), &t); err != nil {
+		return nil, &Error{"map", "tally", err}
+	}
+	for _, p := range c.places {
+		file, err := c.iterate(p)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(drain(file), file.Close()); err != nil {
+			return nil, &Error{"iterate", "iter/tcp", err}
+		}
+	}
+	if err := c.tally.Lookup(uint32(0), &t); err != nil {
+		return nil, &Error{"read", "tally", err}
+	}
+	return &t, nil
+}
+
+// drain reads to the end. The program writes nothing, so a read returns when all sockets have been seen, or with EAGAIN after a million of them
+// (MAX_ITER_OBJECTS).
+func drain(r io.Reader) error {
+	for {
+		var b [1]byte
+		_, err := r.Read(b[:])
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && !errors.Is(err, syscall.EAGAIN):
+			return err
+		}
+	}
+}
+
+// from is the fewest ticks that are not less than d.
+func (c *Census) from(d time.Duration) uint64 {
+	if d <= 0 {
+		return 0
+	}
+	return uint64(d/time.Second)*c.hz + (uint64(d%time.Second)*c.hz+uint64(time.Second)-1)/uint64(time.Second)
+}
+
+// add adds the sums.
+func (c *Census) add(t *tally, into *sockstate.Census) {
+	for side := range sockstate.NumSides {
+		for state := range sockstate.NumStates {
+			into.Count[side][state] += int(t.Count[side][state])
+		}
+		for age, n := range t.Ages[side] {
+			into.Ages[side][age] += int(n)
+		}
+		into.FinWait2Mini[side] += int(t.Mini[side])
+		into.Orphans[side] += int(t.Orphans[side])
+	}
+	into.NotAccepted += int(t.NotAccepted)
+	into.AcceptQueue += int(t.AcceptQueue)
+	into.Backlog += int(t.Backlog)
+	into.LongestLeft = max(into.LongestLeft, time.Duration(t.LongestLeft)*time.Second/time.Duration(c.hz))
+}
+
+// addPairs moves the use of ports from the map.
+func (c *Census) addPairs(f *sockstate.Filter, into *sockstate.Census) error {
+	if c.keys == nil {
+		c.keys, c.values = make([]pairKey, pairsBatch), make([]pairValue, pairsBatch)
+	}
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := c.pairs.BatchLookupAndDelete(&cursor, c.keys, c.values, nil)
+		for i := range n {
+			addPair(f, into, &c.keys[i], &c.values[i])
+		}
+		switch {
+		case errors.Is(err, ebpf.ErrKeyNotExist):
+			return nil
+		case err != nil:
+			return &Error{"read", "pairs", err}
+		}
+	}
+}
+
+func addPair(f *sockstate.Filter, into *sockstate.Census, k *pairKey, v *pairValue) {
+	p := sockstate.Pair{
+		Source:      netip.AddrFrom16(k.Source).Unmap(),
+		Destination: netip.AddrPortFrom(netip.AddrFrom16(k.Destination.Addr).Unmap(), uint16(k.Destination.Port)),
+	}
+	use := sockstate.PortUse{Open: int(v.Open), TimeWait: int(v.TimeWait), Entered: int(v.Entered), Earlier: int(v.Earlier)}
+	if f.Reuse.OnPair(p) {
+		use.Reusable = int(v.Reusable)
+	}
+	into.AddUse(p, use)
+}
+
+// Seen is the number of sockets of all namespaces that the last Census looked at, whatever their load.
+func (c *Census) Seen() int { return c.seen }
+
+// Close unloads the program.
+func (c *Census) Close() error {
+	errs := []error{c.unload()}
+	if c.tally != nil {
+		errs = append(errs, c.tally.Close())
+	}
+	for _, p := range c.places {
+		p.leave()
+	}
+	c.tally, c.places = nil, nil
+	return errors.Join(errs...)
+}

@@ -124,6 +124,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		Filter:     sockstate.Filter{Servers: e.targets(), Since: time.Now(), Reuse: e.reuse()},
 		Census:     s.Census,
 		Sockets:    s.Sockets,
+		Pairs:      e.plannedPairs(),
 		Tracer:     e.tracer(),
 		NeedsTrace: s.Trace == TraceOn,
 		ServerPID:  s.ServerPID,

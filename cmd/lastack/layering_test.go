@@ -34,7 +34,7 @@ var layers = []struct {
 	{"sockstate/teardown", []string{"sockstate", "sockstate/sockio", "sockstate/exchange"}},
 	{"sockstate/procnet", []string{"sockstate", "sockstate/netns", "sockstate/sockio"}},
 	{"sockstate/sockdiag", []string{"sockstate", "sockstate/netns", "sockstate/sockio"}},
-	{"sockstate/trace", []string{"sockstate", "sockstate/netns"}},
+	{"sockstate/trace", []string{"sockstate", "sockstate/netns", "sockstate/clock"}},
 	{"sockstate/observe", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/procnet", "sockstate/sockdiag", "sockstate/trace"}},
 
 	{"sockstate/capture", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio"}},

@@ -25,6 +25,8 @@ type Config struct {
 	// Sockets is about how many sockets there will be at once, TIME_WAIT included: auto takes a source that takes long to open only
 	// for many (Source.From).
 	Sockets int64
+	// Pairs is about how many pairs of a local address and a server they have. 0: not known, and few.
+	Pairs int
 	// Sources are the sources to choose from, the best first; nil: Sources().
 	Sources []Source
 	// Tracer traces the load from New to StopTrace; nil: none.

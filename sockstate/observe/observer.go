@@ -66,11 +66,10 @@ func (o *Observer) open(cfg Config) (err error) {
 			return fmt.Errorf("no process has the pid %d of the server: %w", o.server, err)
 		}
 	}
-	spaces := cfg.Namespaces
-	if len(spaces) == 0 {
-		spaces = []*netns.NS{nil}
+	if len(cfg.Namespaces) == 0 {
+		cfg.Namespaces = []*netns.NS{nil}
 	}
-	for _, ns := range spaces {
+	for _, ns := range cfg.Namespaces {
 		n, err := openNamespace(ns)
 		if err != nil {
 			return err
@@ -87,13 +86,13 @@ func (o *Observer) open(cfg Config) (err error) {
 		sources = Sources()
 	}
 	o.census, o.reason, err = census(cfg.Census, cfg.Sockets, sources, func(s Source) (err error) {
-		o.sources, err = s.Open(spaces)
+		o.sources, err = s.Open(&cfg)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return o.startTrace(&cfg, spaces)
+	return o.startTrace(&cfg)
 }
 
 // Source is the name of the census's source (off without one), and why it was chosen.

@@ -534,7 +534,7 @@ func TestChosenCensus(t *testing.T) {
 		t.Run(tt.census+"/"+tt.name, func(t *testing.T) {
 			// The first namespace works, the second does not: what was opened must be closed.
 			opened, closed := 0, 0
-			open := func(fail error) func([]*netns.NS) ([]sockstate.Source, error) {
+			open := func(fail error) func(*Config) ([]sockstate.Source, error) {
 				n := 0
 				return inEach(func(*netns.NS) (sockstate.Source, error) {
 					if n++; n == 2 && fail != nil {
@@ -551,7 +551,7 @@ func TestChosenCensus(t *testing.T) {
 			sources[0].Why, sources[0].From, sources[0].Before = "bpf is best", tt.from, "is for 9"
 			o := &Observer{}
 			name, reason, err := census(tt.census, 8, sources, func(s Source) (err error) {
-				o.sources, err = s.Open([]*netns.NS{nil, nil})
+				o.sources, err = s.Open(&Config{Namespaces: []*netns.NS{nil, nil}})
 				return err
 			})
 			if name != tt.name || reason != tt.reason {

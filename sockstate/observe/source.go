@@ -23,8 +23,8 @@ type Source struct {
 	// From is the number of sockets from which auto takes the source, Before why not with fewer. 0: always.
 	From   int64
 	Before string
-	// Open opens it in network namespaces: one source for each, or one for all.
-	Open func([]*netns.NS) ([]sockstate.Source, error)
+	// Open opens it in the namespaces of a Config: one source for each, or one for all.
+	Open func(*Config) ([]sockstate.Source, error)
 }
 
 // bpfFrom is where the program is worth its loading, some 60 ms of CPU time, most of them for the kernel's BTF. It cannot be loaded when the
@@ -34,8 +34,8 @@ const bpfFrom = 50_000
 // Sources lists the sources, the best first.
 func Sources() []Source {
 	return []Source{
-		{"bpf", "eBPF", "the kernel counts the sockets itself", bpfFrom, "takes longer to load than it saves with fewer than 50,000 sockets", func(spaces []*netns.NS) ([]sockstate.Source, error) {
-			c, err := trace.OpenCensus(spaces)
+		{"bpf", "eBPF", "the kernel counts the sockets itself", bpfFrom, "takes longer to load than it saves with fewer than 50,000 sockets", func(cfg *Config) ([]sockstate.Source, error) {
+			c, err := trace.OpenCensus(trace.CensusConfig{Namespaces: cfg.Namespaces, Servers: len(cfg.Filter.Servers), Pairs: 2 * cfg.Pairs})
 			if err != nil {
 				return nil, err
 			}
@@ -47,10 +47,10 @@ func Sources() []Source {
 }
 
 // inEach opens a source in each namespace.
-func inEach(open func(*netns.NS) (sockstate.Source, error)) func([]*netns.NS) ([]sockstate.Source, error) {
-	return func(spaces []*netns.NS) ([]sockstate.Source, error) {
+func inEach(open func(*netns.NS) (sockstate.Source, error)) func(*Config) ([]sockstate.Source, error) {
+	return func(cfg *Config) ([]sockstate.Source, error) {
 		var all []sockstate.Source
-		for _, ns := range spaces {
+		for _, ns := range cfg.Namespaces {
 			one, err := open(ns)
 			if err != nil {
 				return nil, errors.Join(err, closeAll(all))

@@ -35,13 +35,13 @@ func (b *BPF) Start(f *sockstate.Filter, spaces []*netns.NS) (err error) {
 func (b *BPF) Stop() (*trace.Result, error) { return b.running.Stop() }
 
 // startTrace starts the tracer, if any. If it fails, the load goes on without it, unless it has to have one.
-func (o *Observer) startTrace(cfg *Config, spaces []*netns.NS) error {
+func (o *Observer) startTrace(cfg *Config) error {
 	o.trace, o.traceReason = Off, "not asked for"
 	t := cfg.Tracer
 	if t == nil {
 		return nil
 	}
-	if err := t.Start(&o.filter, spaces); err != nil {
+	if err := t.Start(&o.filter, cfg.Namespaces); err != nil {
 		if cfg.NeedsTrace {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
@@ -70,31 +71,24 @@ type pairValue struct {
 	Open, TimeWait, Reusable, Entered, Earlier uint64
 }
 
-const (
-	// firstPairs is how many pairs there is room for at first. It grows as needed.
-	firstPairs = 1 << 12
-	// firstServers is how many servers there is room for, with two keys for each.
-	firstServers = 8
-	// pairsBatch is how many are read at a time.
-	pairsBatch = 1 << 8
-)
+// pairsBatch is how many pairs are read at a time.
+const pairsBatch = 1 << 8
 
 // wildcard stands for all addresses in a key of servers: a listener on all has only the port. No socket has it as its own.
 var wildcard = [16]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
-// OpenCensus loads the program for some namespaces; a nil entry is the calling thread's, also at each Census. It needs CAP_BPF and CAP_PERFMON in the initial
-// user namespace, and for other namespaces the privileges of netns.NS.Do; a Census needs none. The namespaces may be closed afterwards. The error is an *Error
-// or a *netns.Error.
-func OpenCensus(spaces []*netns.NS) (*Census, error) {
+// OpenCensus loads the program. It needs CAP_BPF and CAP_PERFMON in the initial user namespace, and for other namespaces the privileges of
+// netns.NS.Do; a Census needs none. The error is an *Error or a *netns.Error.
+func OpenCensus(cfg CensusConfig) (*Census, error) {
 	c := &Census{hz: uint64(clock.HZ())}
-	if err := c.open(spaces); err != nil {
+	if err := c.open(&cfg); err != nil {
 		_ = c.Close() // err matters more
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Census) open(spaces []*netns.NS) (err error) {
+func (c *Census) open(cfg *CensusConfig) (err error) {
 	// Before Linux 5.19 a process without privileges may not read what it has loaded with them.
 	if v, err := features.LinuxVersionCode(); err == nil && v < 5<<16|19<<8 {
 		return &Error{"iterate", "iter/tcp", &missing{"reading of maps without privileges (Linux 5.19)"}}
@@ -103,17 +97,18 @@ func (c *Census) open(spaces []*netns.NS) (err error) {
 	if c.tally, err = newMap(&ebpf.MapSpec{Name: "tally", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(binary.Size(tally{})), MaxEntries: 1}); err != nil {
 		return err
 	}
-	if c.layout, err = loadCensusLayout(); err != nil {
+	types := btf.NewCache()
+	if c.layout, err = loadCensusLayout(types); err != nil {
 		return err
 	}
-	for _, ns := range spaces {
+	for _, ns := range cfg.Namespaces {
 		p, err := enter(ns)
 		if err != nil {
 			return err
 		}
 		c.places = append(c.places, p)
 	}
-	if err := c.load(2*firstServers, firstPairs); err != nil {
+	if err := c.load(types, max(cfg.Servers, fewServers), max(cfg.Pairs, fewPairs)); err != nil {
 		return err
 	}
 	// The iterator may be refused although its program is not.
@@ -124,12 +119,9 @@ func (c *Census) open(spaces []*netns.NS) (err error) {
 	return file.Close()
 }
 
-// load loads the program anew, with room for so many servers and pairs.
-func (c *Census) load(servers, pairs int) (err error) {
-	if err := c.unload(); err != nil {
-		return err
-	}
-	if c.servers, err = newMap(&ebpf.MapSpec{Name: "servers", Type: ebpf.Hash, KeySize: uint32(binary.Size(endpoint{})), ValueSize: 4, MaxEntries: uint32(servers)}); err != nil {
+// load loads the program, with room for so many servers and pairs.
+func (c *Census) load(types *btf.Cache, servers, pairs int) (err error) {
+	if c.servers, err = newMap(&ebpf.MapSpec{Name: "servers", Type: ebpf.Hash, KeySize: uint32(binary.Size(endpoint{})), ValueSize: 4, MaxEntries: keysOfServer * uint32(servers)}); err != nil {
 		return err
 	}
 	const noPrealloc = 1 // BPF_F_NO_PREALLOC
@@ -138,30 +130,18 @@ func (c *Census) load(servers, pairs int) (err error) {
 	}); err != nil {
 		return err
 	}
-	if c.program, err = load("tcp", ebpf.AttachTraceIter, c.assemble()); err != nil {
-		return err
+	const name = "tcp"
+	loaded, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{
+		Programs: map[string]*ebpf.ProgramSpec{name: spec(name, ebpf.AttachTraceIter, c.assemble())},
+	}, ebpf.CollectionOptions{Cache: types})
+	if err != nil {
+		return &Error{"load", "iter/tcp", err}
 	}
+	c.program = loaded.Programs[name]
 	if c.iter, err = link.AttachIter(link.IterOptions{Program: c.program}); err != nil {
 		return &Error{"attach", "iter/tcp", err}
 	}
 	return nil
-}
-
-func (c *Census) unload() error {
-	var errs []error
-	if c.iter != nil {
-		errs = append(errs, c.iter.Close())
-	}
-	if c.program != nil {
-		errs = append(errs, c.program.Close())
-	}
-	for _, m := range []*ebpf.Map{c.servers, c.pairs} {
-		if m != nil {
-			errs = append(errs, m.Close())
-		}
-	}
-	c.iter, c.program, c.servers, c.pairs, c.selected = nil, nil, nil, nil, nil
-	return errors.Join(errs...)
 }
 
 // iterate makes an iterator of a namespace: that of the thread which makes it (bpf_iter_init_seq_net).
@@ -179,24 +159,19 @@ func (c *Census) Census(f *sockstate.Filter, into *sockstate.Census) error {
 	if len(f.Servers) == 0 {
 		return nil
 	}
-	for {
-		if err := c.choose(f.Servers); err != nil {
-			return err
-		}
-		t, err := c.walk(f.Limits())
-		if err != nil {
-			return err
-		}
-		if t.Lost > 0 {
-			if err := c.load(int(c.servers.MaxEntries()), 16*int(c.pairs.MaxEntries())); err != nil {
-				return err
-			}
-			continue
-		}
-		c.seen = int(t.Seen)
-		c.add(t, into)
-		return c.addPairs(f, into)
+	if err := c.choose(f.Servers); err != nil {
+		return err
 	}
+	t, err := c.walk(f.Limits())
+	if err != nil {
+		return err
+	}
+	c.seen = int(t.Seen)
+	c.add(t, into)
+	if err := c.addPairs(f, into); err != nil || t.Lost == 0 {
+		return err
+	}
+	return &Error{"map", "pairs", &fullError{c.pairs.MaxEntries()}}
 }
 
 // choose gives the program the servers.
@@ -204,21 +179,31 @@ func (c *Census) choose(servers []netip.AddrPort) error {
 	if slices.Equal(c.selected, servers) {
 		return nil
 	}
-	if n := 2 * len(servers); n > int(c.servers.MaxEntries()) || c.selected != nil {
-		if err := c.load(n, int(c.pairs.MaxEntries())); err != nil {
-			return err
+	for _, s := range c.selected {
+		for _, key := range keysOf(s) {
+			if err := c.servers.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+				return &Error{"map", "servers", err}
+			}
 		}
 	}
+	c.selected = nil
 	for i, s := range servers {
-		for _, addr := range [][16]byte{s.Addr().As16(), wildcard} {
-			err := c.servers.Update(endpoint{addr, uint64(s.Port())}, uint32(i), ebpf.UpdateNoExist)
-			if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+		for _, key := range keysOf(s) {
+			if err := c.servers.Update(key, uint32(i), ebpf.UpdateNoExist); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
 				return &Error{"map", "servers", err}
 			}
 		}
 	}
 	c.selected = slices.Clone(servers)
 	return nil
+}
+
+// keysOfServer is the number of keys of a server.
+const keysOfServer = 2
+
+// keysOf is a server's own address, and the one of a listener on all addresses.
+func keysOf(s netip.AddrPort) [keysOfServer]endpoint {
+	return [keysOfServer]endpoint{{s.Addr().As16(), uint64(s.Port())}, {wildcard, uint64(s.Port())}}
 }
 
 // place is a thread in a namespace: later another could not enter it, once the process has dropped its privileges. Nil is that of the caller.
@@ -366,13 +351,21 @@ func (c *Census) Seen() int { return c.seen }
 
 // Close unloads the program.
 func (c *Census) Close() error {
-	errs := []error{c.unload()}
-	if c.tally != nil {
-		errs = append(errs, c.tally.Close())
+	var errs []error
+	if c.iter != nil {
+		errs = append(errs, c.iter.Close())
+	}
+	if c.program != nil {
+		errs = append(errs, c.program.Close())
+	}
+	for _, m := range []*ebpf.Map{c.tally, c.servers, c.pairs} {
+		if m != nil {
+			errs = append(errs, m.Close())
+		}
 	}
 	for _, p := range c.places {
 		p.leave()
 	}
-	c.tally, c.places = nil, nil
+	*c = Census{}
 	return errors.Join(errs...)
 }

@@ -1,13 +1,14 @@
 package trace
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/btf"
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/sockstate"
@@ -24,7 +25,7 @@ var cmpAddr = cmp.Options{
 // openCensus opens the census, and sock_diag beside it.
 func openCensus(t *testing.T, ns *netns.NS) (*Census, *sockdiag.Conn) {
 	t.Helper()
-	c, err := OpenCensus([]*netns.NS{ns})
+	c, err := OpenCensus(CensusConfig{Namespaces: []*netns.NS{ns}})
 	skip(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	d, err := sockdiag.Open(ns)
@@ -121,21 +122,18 @@ func TestCensusLimits(t *testing.T) {
 	agree(t, c, d, &f)
 }
 
-// TestCensusManyPairs: when there are more pairs than there is room for, the room grows.
+// TestCensusManyPairs: each pair of addresses counts apart, and those without room are told.
 func TestCensusManyPairs(t *testing.T) {
 	ns := socktest.NewNamespace(t)
 	c, d := openCensus(t, ns)
-	if err := c.load(2, 4); err != nil {
-		t.Fatal(err)
-	}
 	var servers []netip.AddrPort
 	for i := range 3 {
 		servers = append(servers, socktest.Listen(t, ns, fmt.Sprintf("127.0.0.%d:20000", i+1), false).Addr)
 	}
-	for i := range 60 {
+	const n = 60
+	for i := range n {
 		err := ns.Do(func() error {
-			to := servers[i%len(servers)]
-			c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i))}}).Dial("tcp", to.String())
+			c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i))}}).Dial("tcp", servers[i%len(servers)].String())
 			if err == nil {
 				t.Cleanup(func() { _ = c.Close() })
 			}
@@ -145,16 +143,24 @@ func TestCensusManyPairs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	f := sockstate.Filter{Servers: servers}
 	for range 2 {
-		if got := agree(t, c, d, &sockstate.Filter{Servers: servers}); len(got.Ports) != 60 {
-			t.Errorf("%d pairs, want 60", len(got.Ports))
+		if got := agree(t, c, d, &f); len(got.Ports) != n {
+			t.Errorf("%d pairs, want %d", len(got.Ports), n)
 		}
 	}
-	if n := c.pairs.MaxEntries(); n != 64 {
-		t.Errorf("room for %d pairs, want 64", n)
+	if err := errors.Join(c.iter.Close(), c.program.Close(), c.servers.Close(), c.pairs.Close()); err != nil {
+		t.Fatal(err)
 	}
-	slices.Reverse(servers)
-	agree(t, c, d, &sockstate.Filter{Servers: servers})
+	c.selected = nil
+	if err := c.load(btf.NewCache(), len(servers), 4); err != nil {
+		t.Fatal(err)
+	}
+	var part sockstate.Census
+	err := c.Census(&f, &part)
+	if e, ok := errors.AsType[*fullError](err); !ok || e.room != 4 || part.Total(sockstate.Client) != n || len(part.Ports) != 4 {
+		t.Errorf("%v, %d at the client, %d pairs", err, part.Total(sockstate.Client), len(part.Ports))
+	}
 }
 
 // TestCensusLeavesNothing: a census leaves no descriptor, also of a namespace that has vanished meanwhile.
@@ -164,7 +170,7 @@ func TestCensusLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	c, err := OpenCensus([]*netns.NS{nil, ns})
+	c, err := OpenCensus(CensusConfig{Namespaces: []*netns.NS{nil, ns}})
 	if cerr := ns.Close(); cerr != nil {
 		t.Fatal(cerr)
 	}

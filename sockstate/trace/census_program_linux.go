@@ -20,8 +20,8 @@ type censusLayout struct {
 	twSubstate, twExpires                                     int16 // struct inet_timewait_sock
 }
 
-func loadCensusLayout() (*censusLayout, error) {
-	spec, err := btf.LoadKernelSpec()
+func loadCensusLayout(types *btf.Cache) (*censusLayout, error) {
+	spec, err := types.Kernel()
 	if err != nil {
 		return nil, &Error{"btf", "vmlinux", err}
 	}

@@ -42,6 +42,13 @@ func (e *Error) remedy() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// fullError is a map without room for all pairs.
+type fullError struct{ room uint32 }
+
+func (e *fullError) Error() string {
+	return fmt.Sprintf("there are more than %d pairs of a local address and a server: --census diag has room for any number", e.room)
+}
+
 // missing is a name that the kernel's BTF lacks.
 type missing struct{ name string }
 

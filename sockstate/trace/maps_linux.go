@@ -2,7 +2,6 @@ package trace
 
 import (
 	"errors"
-	"syscall"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
@@ -60,9 +59,6 @@ func newMaps(c *Config) (*maps, error) {
 
 func newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	m, err := ebpf.NewMap(spec)
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		err = errno // without the library's advice to raise a limit, which applies to old kernels
-	}
 	if err != nil {
 		return nil, &Error{"map", spec.Name, err}
 	}

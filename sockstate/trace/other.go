@@ -2,10 +2,7 @@
 
 package trace
 
-import (
-	"lastack/sockstate"
-	"lastack/sockstate/netns"
-)
+import "lastack/sockstate"
 
 // Trace needs Linux.
 type Trace struct{}
@@ -23,7 +20,7 @@ func (*Trace) Close() error { return nil }
 type Census struct{}
 
 // OpenCensus needs Linux.
-func OpenCensus([]*netns.NS) (*Census, error) { return nil, sockstate.ErrNeedsLinux }
+func OpenCensus(CensusConfig) (*Census, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Census needs Linux.
 func (*Census) Census(*sockstate.Filter, *sockstate.Census) error { return sockstate.ErrNeedsLinux }

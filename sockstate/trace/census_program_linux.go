@@ -57,10 +57,10 @@ func newCensusLayout(spec *btf.Spec) (*censusLayout, error) {
 
 // The stack of the program. The remote endpoint is the end of the pair, and a key of servers too.
 const (
-	pairAt       = -int16(unsafe.Sizeof(pairKey{}))
-	remoteAt     = pairAt + int16(unsafe.Offsetof(pairKey{}.Destination))
-	localAt      = pairAt - int16(unsafe.Sizeof(endpoint{}))
-	freshPairAt  = localAt - int16(unsafe.Sizeof(pairValue{}))
+	pairKeyAt    = -int16(unsafe.Sizeof(pairKey{}))
+	remoteKeyAt  = pairKeyAt + int16(unsafe.Offsetof(pairKey{}.Destination))
+	localKeyAt   = pairKeyAt - int16(unsafe.Sizeof(endpoint{}))
+	freshPairAt  = localKeyAt - int16(unsafe.Sizeof(pairValue{}))
 	portAt       = int16(unsafe.Offsetof(endpoint{}.Port))
 	censusLeftAt = freshPairAt - word
 )
@@ -157,7 +157,7 @@ func (c *Census) endpoints(b *builder) {
 		asm.JEq.Imm(asm.R1, inet6, v6),
 		asm.JNE.Imm(asm.R1, inet, exit),
 	)
-	for _, a := range []struct{ from, to int16 }{{l.local, localAt}, {l.remote, remoteAt}} {
+	for _, a := range []struct{ from, to int16 }{{l.local, localKeyAt}, {l.remote, remoteKeyAt}} {
 		b.add(
 			asm.LoadMem(asm.R1, rSock, a.from, asm.Word),
 			asm.Mov.Imm(asm.R2, 0), asm.StoreMem(asm.R10, a.to, asm.R2, asm.DWord),
@@ -168,15 +168,15 @@ func (c *Census) endpoints(b *builder) {
 	}
 	b.add(asm.Ja.Label(ports))
 	b.mark(v6)
-	for _, a := range []struct{ from, to int16 }{{l.local6, localAt}, {l.remote6, remoteAt}} {
+	for _, a := range []struct{ from, to int16 }{{l.local6, localKeyAt}, {l.remote6, remoteKeyAt}} {
 		for at := int16(0); at < 16; at += 4 {
 			b.add(asm.LoadMem(asm.R1, rSock, a.from+at, asm.Word), asm.StoreMem(asm.R10, a.to+at, asm.R1, asm.Word))
 		}
 	}
 	b.mark(ports)
 	b.add(
-		asm.LoadMem(asm.R1, rSock, l.num, asm.Half), asm.StoreMem(asm.R10, localAt+portAt, asm.R1, asm.DWord),
-		asm.LoadMem(asm.R1, rSock, l.dport, asm.Half), asm.HostTo(asm.BE, asm.R1, asm.Half), asm.StoreMem(asm.R10, remoteAt+portAt, asm.R1, asm.DWord),
+		asm.LoadMem(asm.R1, rSock, l.num, asm.Half), asm.StoreMem(asm.R10, localKeyAt+portAt, asm.R1, asm.DWord),
+		asm.LoadMem(asm.R1, rSock, l.dport, asm.Half), asm.HostTo(asm.BE, asm.R1, asm.Half), asm.StoreMem(asm.R10, remoteKeyAt+portAt, asm.R1, asm.DWord),
 	)
 }
 
@@ -184,12 +184,12 @@ func (c *Census) endpoints(b *builder) {
 func (c *Census) end(b *builder) {
 	client, server, done := b.label("client"), b.label("server"), b.label("side")
 	notRemote, notLocal, both := b.label("not_remote"), b.label("not_local"), b.label("both")
-	b.lookup(c.servers, remoteAt)
+	b.lookup(c.servers, remoteKeyAt)
 	b.add(
 		asm.JEq.Imm(asm.R0, 0, notRemote),
 		asm.LoadMem(rState, asm.R0, 0, asm.Word),
 	)
-	b.lookup(c.servers, localAt)
+	b.lookup(c.servers, localKeyAt)
 	b.add(asm.JNE.Imm(asm.R0, 0, both), asm.Ja.Label(client))
 	b.mark(both)
 	b.add(
@@ -198,25 +198,25 @@ func (c *Census) end(b *builder) {
 		asm.Ja.Label(client),
 	)
 	b.mark(notRemote)
-	b.lookup(c.servers, localAt)
+	b.lookup(c.servers, localKeyAt)
 	b.add(asm.JEq.Imm(asm.R0, 0, notLocal), asm.Ja.Label(server))
 
 	// A listener on all addresses.
 	b.mark(notLocal)
 	unspecified := b.label("unspecified")
 	b.add(
-		asm.LoadMem(asm.R1, asm.R10, remoteAt+portAt, asm.DWord), asm.JNE.Imm(asm.R1, 0, exit),
-		asm.LoadMem(asm.R1, asm.R10, localAt, asm.DWord), asm.JNE.Imm(asm.R1, 0, exit),
-		asm.LoadMem(asm.R1, asm.R10, localAt+12, asm.Word), asm.JNE.Imm(asm.R1, 0, exit),
-		asm.LoadMem(asm.R1, asm.R10, localAt+8, asm.Word), asm.JEq.Imm(asm.R1, 0, unspecified),
+		asm.LoadMem(asm.R1, asm.R10, remoteKeyAt+portAt, asm.DWord), asm.JNE.Imm(asm.R1, 0, exit),
+		asm.LoadMem(asm.R1, asm.R10, localKeyAt, asm.DWord), asm.JNE.Imm(asm.R1, 0, exit),
+		asm.LoadMem(asm.R1, asm.R10, localKeyAt+12, asm.Word), asm.JNE.Imm(asm.R1, 0, exit),
+		asm.LoadMem(asm.R1, asm.R10, localKeyAt+8, asm.Word), asm.JEq.Imm(asm.R1, 0, unspecified),
 		asm.HostTo(asm.BE, asm.R1, asm.Word), asm.JNE.Imm(asm.R1, 0xffff, exit),
 	)
 	b.mark(unspecified)
 	b.add(
 		asm.Mov.Imm(asm.R1, -1),
-		asm.StoreMem(asm.R10, localAt, asm.R1, asm.DWord), asm.StoreMem(asm.R10, localAt+8, asm.R1, asm.DWord), // wildcard
+		asm.StoreMem(asm.R10, localKeyAt, asm.R1, asm.DWord), asm.StoreMem(asm.R10, localKeyAt+8, asm.R1, asm.DWord), // wildcard
 	)
-	b.lookup(c.servers, localAt)
+	b.lookup(c.servers, localKeyAt)
 	b.add(asm.JEq.Imm(asm.R0, 0, exit))
 
 	b.mark(server)
@@ -336,9 +336,9 @@ func (c *Census) pair(b *builder) {
 	found := b.label("pair")
 	var t tally
 	for at := int16(0); at < 16; at += word {
-		b.add(asm.LoadMem(asm.R1, asm.R10, localAt+at, asm.DWord), asm.StoreMem(asm.R10, pairAt+at, asm.R1, asm.DWord))
+		b.add(asm.LoadMem(asm.R1, asm.R10, localKeyAt+at, asm.DWord), asm.StoreMem(asm.R10, pairKeyAt+at, asm.R1, asm.DWord))
 	}
-	b.lookup(c.pairs, pairAt)
+	b.lookup(c.pairs, pairKeyAt)
 	b.add(asm.JNE.Imm(asm.R0, 0, found))
 	b.add(asm.Mov.Imm(asm.R1, 0))
 	for at := int16(0); at < int16(unsafe.Sizeof(pairValue{})); at += word {
@@ -346,12 +346,12 @@ func (c *Census) pair(b *builder) {
 	}
 	b.add(
 		asm.LoadMapPtr(asm.R1, c.pairs.FD()),
-		asm.Mov.Reg(asm.R2, asm.R10), asm.Add.Imm(asm.R2, int32(pairAt)),
+		asm.Mov.Reg(asm.R2, asm.R10), asm.Add.Imm(asm.R2, int32(pairKeyAt)),
 		asm.Mov.Reg(asm.R3, asm.R10), asm.Add.Imm(asm.R3, int32(freshPairAt)),
 		asm.Mov.Imm(asm.R4, 0),
 		asm.FnMapUpdateElem.Call(),
 	)
-	b.lookup(c.pairs, pairAt)
+	b.lookup(c.pairs, pairKeyAt)
 	b.add(asm.JNE.Imm(asm.R0, 0, found))
 	b.increase(rTally, int16(unsafe.Offsetof(t.Lost)))
 	b.add(asm.Ja.Label(exit))

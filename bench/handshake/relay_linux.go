@@ -90,8 +90,13 @@ func runRelayed(ctx context.Context, s *Setup, box *sandbox.Sandbox, try uint16)
 		}
 		defer func() { err = errors.Join(err, r.diags[side].Close()) }()
 	}
-	r.watch.Client = netip.AddrPortFrom(box.ClientRange4.Addr().Next(), clientPort+try)
-	r.watch.Server = netip.AddrPortFrom(box.ServerAddr4, serverPort)
+	client, server := box.ClientRange4.Addr().Next(), box.ServerAddr4
+	if s.V6 {
+		if client, server = box.ClientAddr6, box.ServerAddr6; !server.IsValid() {
+			return nil, nil, 0, errors.New("--ipv6: this host's kernel has no IPv6: leave the flag out")
+		}
+	}
+	r.watch.Client, r.watch.Server = netip.AddrPortFrom(client, clientPort+try), netip.AddrPortFrom(server, serverPort)
 	var listener *sockio.Listener
 	err = box.Server.Do(func() (err error) {
 		listener, err = sockio.Listen(r.watch.Server, sockio.ListenConfig{Backlog: 8})

@@ -19,6 +19,8 @@ type Spec struct {
 	// Hold is how long the side that closes first waits before it closes.
 	Hold time.Duration
 	Lose Lose
+	// V6 has both ends use IPv6.
+	V6 bool
 	// Follow waits for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process.
 	Follow  bool
 	Sysctls []sandbox.Sysctl
@@ -53,6 +55,8 @@ func Resolve(s Spec) (Setup, error) {
 		return Setup{}, sockstate.BadValue("lose", s.Lose, "only the relay of a sandbox can lose a packet: leave out the TARGET, or the flag")
 	case s.Target.IsValid() && len(s.Sysctls) > 0:
 		return Setup{}, sockstate.BadValue("sysctl", s.Sysctls[0], "the host's sysctls are never written: leave out the TARGET, or the flag")
+	case s.Target.IsValid() && s.V6:
+		return Setup{}, sockstate.BadValue("ipv6", "", "the TARGET's address says whether it is IPv6: leave out the TARGET, or the flag")
 	case s.Target.IsValid() && s.Close.Who != teardown.ServerFirst && s.OnEOF != (teardown.Reaction{}):
 		return Setup{}, sockstate.BadValue("on-eof", s.OnEOF, "with --close %s the TARGET reads EOF, and reacts as it does: want --close server:*", s.Close)
 	case s.Target.IsValid() && s.Close.Who == teardown.BothAtOnce:

@@ -371,6 +371,9 @@ func (b *builder) step(e *Event, code Code, side sockstate.Side, packet int) {
 func (b *builder) fill(s *record.LadderStep, code Code, side sockstate.Side) {
 	t := steps[code]
 	s.Code, s.Function, s.Section, s.Text = string(code), t.function, t.section, sentences(t.text, side)
+	if b.w.Server.Addr().Is6() {
+		s.Function = strings.Replace(s.Function, "_v4_", "_v6_", 1)
+	}
 }
 
 // sentences fills a text of the table in.

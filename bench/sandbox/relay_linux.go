@@ -36,12 +36,21 @@ func (s *Sandbox) joinByRelay() error {
 	if err := s.joinMiddle(wire(c, insideLink), wire(sv, outsideLink)); err != nil {
 		return err
 	}
+	v6 := true
+	for _, e := range []vethEnd{c, sv} {
+		if err := e.ns.Do(func() error { v6 = v6 && hasIPv6(e.link); return nil }); err != nil {
+			return err
+		}
+	}
 	for _, p := range [][2]vethEnd{{c, sv}, {sv, c}} {
-		if err := p[0].reach(p[1], false); err != nil {
+		if err := p[0].reach(p[1], v6); err != nil {
 			return err
 		}
 	}
 	s.ServerAddr4, s.ClientRange4 = sv.v4.Addr(), c.range4
+	if v6 {
+		s.ClientAddr6, s.ServerAddr6 = c.v6.Addr(), sv.v6.Addr()
+	}
 	s.ends = []end{c.end(), sv.end()}
 	return nil
 }
@@ -92,7 +101,7 @@ func (s *Sandbox) OpenRelay() (*Relay, error) {
 	}{{c, insideLink}, {sv, outsideLink}} {
 		w := &r.wires[side]
 		copy(w.mac[:], e.mac)
-		if w.fd, err = packetSocket(s.Router, e.peer, unix.ETH_P_IP); err == nil {
+		if w.fd, err = packetSocket(s.Router, e.peer, unix.ETH_P_ALL); err == nil {
 			w.echo, err = packetSocket(e.ns, e.link, protocolMark)
 		}
 		if err != nil {
@@ -131,7 +140,7 @@ func packetSocket(ns *netns.NS, name string, protocol uint16) (fd int, err error
 // FDs lists descriptors that are readable when a packet has arrived.
 func (r *Relay) FDs() []int { return []int{r.wires[0].fd, r.wires[1].fd} }
 
-// Receive appends the frames that have arrived, in the order of arrival on each link.
+// Receive appends the frames with IP packets that have arrived, in the order of arrival on each link.
 func (r *Relay) Receive(to []Frame) ([]Frame, error) {
 	buf := make([]byte, 64<<10)
 	for side := range r.wires {
@@ -146,10 +155,28 @@ func (r *Relay) Receive(to []Frame) ([]Frame, error) {
 			if err != nil {
 				return to, os.NewSyscallError("read", err)
 			}
+			if !carriesIP(buf[:n]) {
+				continue
+			}
 			to = append(to, Frame{From: sockstate.Side(side), At: clock.Now(), Data: slices.Clone(buf[:n])})
 		}
 	}
 	return to, nil
+}
+
+// carriesIP reports whether a frame is to be passed on. What IPv6 does by itself (MLD, router solicitations) ends here.
+func carriesIP(frame []byte) bool {
+	const typeAt, nextHeaderAt = 12, EthernetHeader + 6
+	if len(frame) <= nextHeaderAt {
+		return false
+	}
+	switch binary.BigEndian.Uint16(frame[typeAt:]) {
+	case unix.ETH_P_IP:
+		return true
+	case unix.ETH_P_IPV6:
+		return frame[nextHeaderAt] == unix.IPPROTO_TCP || frame[nextHeaderAt] == unix.IPPROTO_UDP
+	}
+	return false
 }
 
 // Wait waits for a packet, for some milliseconds.

@@ -108,6 +108,7 @@ func (o *handshakeOptions) registerAll(f *pflag.FlagSet) {
 	f.DurationVar(&s.Hold, "hold", 0, "how long the side that closes first waits before it closes")
 	f.Var(textFlag{&s.Lose, "WHAT[:N]"}, "lose", "the packet that the network loses: "+handshake.LoseHelp)
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set at both ends, like net.ipv4.tcp_fin_timeout=1 (repeatable)")
+	f.BoolVarP(&s.V6, "ipv6", "6", false, "both ends use IPv6")
 	f.BoolVar(&s.Follow, "follow", false, "wait for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process")
 	f.BoolVar(&o.public, "allow-public", false, "allow a target outside private and loopback ranges")
 	f.Var(optionalChoice(&o.drill, handshake.DrillNames()), "drill", "show what this drill teaches")
@@ -141,7 +142,7 @@ func (o *handshakeOptions) complete(cmd *cobra.Command, args []string) error {
 		specs = handshake.Drilled(o.drill)
 	}
 	for _, spec := range specs {
-		spec.Version, spec.Command, spec.Follow = s.Version, s.Command, s.Follow || spec.Follow
+		spec.Version, spec.Command, spec.V6, spec.Follow = s.Version, s.Command, s.V6, s.Follow || spec.Follow
 		setup, err := handshake.Resolve(spec)
 		if err != nil {
 			return err

@@ -91,8 +91,11 @@ func handshakeBetween(run *record.Run, h *record.Handshake) string {
 		between = "this host and the target"
 	}
 	for i := range h.Ladders {
-		if h.Ladders[i].Server.Seen == record.SeenInferred {
+		switch h.Ladders[i].Server.Seen {
+		case record.SeenInferred:
 			return between + "; the server's states are inferred from the packets"
+		case record.SeenNot:
+			return between + "; the client's states by sock_diag, sampled"
 		}
 	}
 	return between + "; states by sock_diag, before and after each packet"
@@ -127,7 +130,10 @@ func ladderSection(l *record.Ladder, i, n int) *section {
 		}
 	}
 	s.add(drawLadder(l, s.ID))
-	if l.Server.Seen == record.SeenInferred {
+	switch l.Server.Seen {
+	case record.SeenNot:
+		s.say(document.First, "without packets: the client's states are looked up all the time, and those shorter than a lookup are missing")
+	case record.SeenInferred:
 		s.say(document.First, "the server's states are inferred from its packets, by RFC 9293: only its own kernel knows them")
 	}
 	s.packetTable(l)
@@ -145,6 +151,9 @@ func ladderSummary(l *record.Ladder) string {
 		}
 	}
 	s := number(len(l.Packets), "packet", "packets")
+	if l.Server.Seen == record.SeenNot {
+		s = "packets not seen"
+	}
 	if n := len(l.Packets); n > 0 {
 		s += " in " + text.Value(moments(l.Packets[n-1].AtS))
 	}
@@ -274,7 +283,11 @@ func ladderLast(side sockstate.Side, e *record.LadderEnd, l *record.Ladder) stri
 		case i == len(e.States)-1 && s.State == "ESTABLISHED":
 			return fmt.Sprintf("The %v stays ESTABLISHED.", side)
 		case i < len(e.States)-1 && s.State == "TIME_WAIT" && e.States[i+1].State == "CLOSED" && s.DwellS() > 1:
-			return fmt.Sprintf("The %v's TIME_WAIT lasted %s, from the last time that it began anew: %s.", side, text.Value(document.Micros(s.DwellS()*1e6)), text.Value(document.Micros((s.ToS-lastBegun(l, side, s))*1e6)))
+			begun := lastBegun(l, side, s)
+			if begun == s.FromS {
+				return fmt.Sprintf("The %v's TIME_WAIT lasted %.2f s.", side, s.DwellS())
+			}
+			return fmt.Sprintf("The %v's TIME_WAIT lasted %.2f s: it began anew at %s ms, and %.2f s later it ended.", side, s.DwellS(), text.Clock(begun), s.ToS-begun)
 		}
 	}
 	return ""

@@ -204,6 +204,44 @@ func TestLoss(t *testing.T) {
 	}
 }
 
+// IPv6 is the same, and its kernel functions have other names.
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
+		t.Skip(err)
+	}
+	l := watched(t, Spec{V6: true, Exchange: echo, OnEOF: teardown.Reaction{Kind: teardown.ReactRST}})
+	check(t, l)
+	mustHave(t, l, "fin_first", "client fin_first", "server rst_close_wait")
+	if !strings.HasPrefix(l.Client.Address, "[fd") || !strings.HasPrefix(l.Server.Address, "[fd") {
+		t.Errorf("client %s, server %s", l.Client.Address, l.Server.Address)
+	}
+}
+
+// With LASTACK_LONG=1: TIME_WAIT is followed to its end, and what is left of it is told.
+func TestFollow(t *testing.T) {
+	if os.Getenv("LASTACK_LONG") == "" {
+		t.Skip("a minute of TIME_WAIT: set LASTACK_LONG=1")
+	}
+	t.Parallel()
+	setup, err := Resolve(Spec{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	run, err := Watch(t.Context(), []Setup{setup}, 1, func(e record.Event) { told = append(told, e.Phase.Text) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &run.Handshake.Ladders[0]
+	if s := state(l.Client, "TIME_WAIT"); !s.Ended || s.DwellS() < 59.9 || s.DwellS() > 66 {
+		t.Errorf("TIME_WAIT: %+v", *s)
+	}
+	if len(told) < 50 || !slices.Contains(told, "the client is in TIME_WAIT for another 30 s") {
+		t.Errorf("told: %q", told)
+	}
+}
+
 // A lost RST is not sent again: the other side does not learn of it.
 func TestLostRST(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ func watched(t *testing.T, s Spec) *record.Ladder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := Watch(t.Context(), []Setup{setup}, 1)
+	run, err := Watch(t.Context(), []Setup{setup}, 1, func(record.Event) {})
 	if e, ok := errors.AsType[*sandbox.Error](err); ok && e.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)) {
 		t.Skip(err)
 	}

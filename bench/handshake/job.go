@@ -51,8 +51,8 @@ func Join(runs []*record.Run) *record.Run {
 	return all
 }
 
-// Watch watches each connection in a sandbox of its own, a few of them at once.
-func Watch(ctx context.Context, setups []Setup, parallel int) (*record.Run, error) {
+// Watch watches each connection in a sandbox of its own, a few of them at once. see is told each second what is waited for, from any goroutine.
+func Watch(ctx context.Context, setups []Setup, parallel int, see func(record.Event)) (*record.Run, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	runs, errs := make([]*record.Run, len(setups)), make([]error, len(setups))
@@ -63,12 +63,12 @@ func Watch(ctx context.Context, setups []Setup, parallel int) (*record.Run, erro
 			places <- struct{}{}
 			defer func() { <-places }()
 			if setups[i].Target.IsValid() {
-				runs[i], errs[i] = Job.Do(ctx, setups[i], cell.Here("the target is somewhere else", func(record.Event) {}, nil))
+				runs[i], errs[i] = Job.Do(ctx, setups[i], cell.Here("the target is somewhere else", see, nil))
 				return
 			}
 			c, err := Job.Start(ctx, setups[i].Box(), setups[i])
 			if err == nil {
-				runs[i], err = c.Record(func(record.Event) {})
+				runs[i], err = c.Record(see)
 			}
 			if errs[i] = err; err != nil {
 				stop() // the others' records would be of no use

@@ -20,12 +20,15 @@ func do(ctx context.Context, s Setup, env cell.Env) (*record.Run, error) {
 	var err error
 	if s.Target.IsValid() {
 		seen[sockstate.Server] = record.SeenInferred
-		w, r.Warnings, err = runTarget(ctx, &s)
+		w, r.Warnings, err = runTarget(ctx, &s, env.Emit)
 	} else {
 		w, r.Warnings, err = inTime(ctx, &s, env)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if w.Unseen {
+		seen[sockstate.Client], seen[sockstate.Server] = record.SeenSampled, record.SeenNot
 	}
 	l := ladder.Build(w, seen)
 	s.describe(&l)
@@ -50,7 +53,7 @@ func inTime(ctx context.Context, s *Setup, env cell.Env) (w *ladder.Watch, warni
 	for try := range uint16(tries) {
 		var late time.Duration
 		err = netns.OnOwnThread(func() (err error) {
-			w, warnings, late, err = runRelayed(ctx, s, env.Sandbox, try)
+			w, warnings, late, err = runRelayed(ctx, s, env, try)
 			return err
 		})
 		if err != nil || late < inTimeAtMost || ctx.Err() != nil {

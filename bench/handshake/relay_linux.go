@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"lastack/bench/cell"
 	"lastack/bench/ladder"
 	"lastack/bench/sandbox"
 	"lastack/sockstate"
@@ -39,7 +40,6 @@ const crossing = time.Second
 // relayed runs the connection through the relay.
 type relayed struct {
 	setup *Setup
-	box   *sandbox.Sandbox
 	relay *sandbox.Relay
 	diags [sockstate.NumSides]*sockdiag.Conn
 	ends  [sockstate.NumSides]*end
@@ -63,6 +63,7 @@ type relayed struct {
 	dataAt   int
 	// last is when something happened last; late is the longest time in which this process got no CPU.
 	last, late int64
+	countdown  countdown
 	// more is what a drill does next.
 	again, replay bool
 	second        bool
@@ -78,8 +79,9 @@ type held struct {
 //
 // It needs a CPU in time: a kernel that waits longer for an answer than its timers do sends again what is not lost. late is the longest time
 // in which it got none. Each try has a port of its own.
-func runRelayed(ctx context.Context, s *Setup, box *sandbox.Sandbox, try uint16) (w *ladder.Watch, warnings []string, late time.Duration, err error) {
-	r := &relayed{setup: s, box: box, finFirst: -1, again: s.Again, replay: s.Replay}
+func runRelayed(ctx context.Context, s *Setup, env cell.Env, try uint16) (w *ladder.Watch, warnings []string, late time.Duration, err error) {
+	box := env.Sandbox
+	r := &relayed{setup: s, finFirst: -1, again: s.Again, replay: s.Replay, countdown: countdown{emit: env.Emit}}
 	if r.relay, err = box.OpenRelay(); err != nil {
 		return nil, nil, 0, err
 	}
@@ -133,10 +135,10 @@ func (r *relayed) watchAll(ctx context.Context) error {
 	}
 	r.ends[sockstate.Client].connect(r.watch.Client, r.watch.Server, opts...)
 	r.last = clock.Now()
-	deadline := r.last + int64(watchLimit)
+	deadline := r.last + int64(watchLimit) + int64(r.setup.Hold) + int64(r.setup.OnEOF.Delay)
 	for before := r.last; ; {
 		top := clock.Now()
-		if r.awaited() {
+		if r.awaited(before) {
 			r.late = max(r.late, top-before)
 		}
 		before = top
@@ -158,6 +160,9 @@ func (r *relayed) watchAll(ctx context.Context) error {
 			r.watch.Left = r.left
 			return nil
 		}
+		if r.setup.Follow && (r.mini[0] || r.mini[1]) {
+			r.countdown.tell(now, r.states, r.left)
+		}
 		rest := nextTimer
 		if r.ends[0].over() && r.ends[1].over() {
 			rest *= 4
@@ -168,12 +173,13 @@ func (r *relayed) watchAll(ctx context.Context) error {
 	}
 }
 
-// awaited reports whether a kernel waits for something of this process: it sends again if that is late. In the states left out everything has
-// been acknowledged, and what follows is a program's to begin, or a timer's.
-func (r *relayed) awaited() bool {
+// awaited reports whether a kernel waited for something of this process at a time: it sends again if that is late. In the states left out
+// everything has been acknowledged, and what follows is a program's to begin, or a timer's. In ESTABLISHED that is so after a while.
+func (r *relayed) awaited(at int64) bool {
 	for _, s := range r.states {
-		switch s {
-		case 0, sockstate.Closed, sockstate.Listen, sockstate.TimeWait, sockstate.FinWait2, sockstate.CloseWait:
+		switch {
+		case s == sockstate.Established && at-r.last >= int64(stalled):
+		case s == 0, s == sockstate.Closed, s == sockstate.Listen, s == sockstate.TimeWait, s == sockstate.FinWait2, s == sockstate.CloseWait:
 		default:
 			return true
 		}

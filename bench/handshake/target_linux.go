@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/ladder"
+	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/capture"
 	"lastack/sockstate/clock"
@@ -23,6 +24,9 @@ import (
 // targetLimit bounds how long a TARGET may take for all that it does by itself.
 const targetLimit = 30 * time.Second
 
+// watchful is how long the client's states are looked up without rest after one has changed, where no packets are seen.
+const watchful = 10 * time.Millisecond
+
 // aimed watches the client's end of a connection to a server somewhere else.
 type aimed struct {
 	setup *Setup
@@ -32,30 +36,36 @@ type aimed struct {
 
 	watch ladder.Watch
 	// calls are those that are no events yet.
-	calls []ladder.Event
-	local netip.AddrPort
-	ends  [sockstate.NumSides]ladder.Machine
-	state sockstate.State // of the client, by the kernel
-	mini  bool
-	last  int64
+	calls     []ladder.Event
+	local     netip.AddrPort
+	ends      [sockstate.NumSides]ladder.Machine
+	state     sockstate.State // of the client, by the kernel
+	mini      bool
+	last      int64
+	countdown countdown
 	// late is set if the server had not done its part when the watch ended.
 	late bool
 	buf  []byte
 }
 
 // runTarget watches a connection to the setup's Target.
-func runTarget(ctx context.Context, s *Setup) (w *ladder.Watch, warnings []string, err error) {
-	a := &aimed{setup: s, buf: make([]byte, 64<<10)}
+//
+// Without the privilege to see packets the client's states are looked up as often as can be, and that is all: Watch.Unseen is set.
+func runTarget(ctx context.Context, s *Setup, emit func(record.Event)) (w *ladder.Watch, warnings []string, err error) {
+	a := &aimed{setup: s, buf: make([]byte, 64<<10), countdown: countdown{emit: emit}}
 	a.ends[sockstate.Server].State = sockstate.Listen
 	a.watch.Server = s.Target
 	a.tap, err = capture.OpenTap(capture.Config{Server: s.Target, Filter: capture.Filter{All: true}})
-	if err != nil {
-		if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
-			return nil, nil, err
-		}
-		return nil, nil, fmt.Errorf("the packets to %s cannot be read: %w; without TARGET both ends are in a sandbox, which needs no privilege", s.Target, err)
+	switch {
+	case err == nil:
+		defer func() { err = errors.Join(err, a.tap.Close()) }()
+	case !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES):
+		return nil, nil, err
+	default:
+		a.watch.Unseen = true
+		a.ends[sockstate.Server].State = 0
+		warnings = append(warnings, "handshake: the packets cannot be seen without CAP_NET_RAW, only the client's states: be root to see both, or leave out the TARGET for a connection in a sandbox")
 	}
-	defer func() { err = errors.Join(err, a.tap.Close()) }()
 	if a.diag, err = sockdiag.Open(nil); err != nil {
 		return nil, nil, err
 	}
@@ -67,7 +77,7 @@ func runTarget(ctx context.Context, s *Setup) (w *ladder.Watch, warnings []strin
 	if err := a.watchAll(ctx); err != nil {
 		return nil, nil, err
 	}
-	if len(a.watch.Packets) == 0 {
+	if !a.watch.Unseen && len(a.watch.Packets) == 0 {
 		return nil, nil, fmt.Errorf("no packet to %s was seen: %w", s.Target, errors.Join(a.end.err, errors.New("the connection takes another way than the route says")))
 	}
 	if a.end.err != nil {
@@ -81,6 +91,12 @@ func runTarget(ctx context.Context, s *Setup) (w *ladder.Watch, warnings []strin
 
 // called notes a system call. The packets before it may not have been read yet.
 func (a *aimed) called(side sockstate.Side, c ladder.Call) {
+	if a.watch.Unseen { // the state that the call ends
+		a.learnAddress()
+		if _, err := a.look(); err != nil && a.end.err == nil {
+			a.end.err = err
+		}
+	}
 	a.calls = append(a.calls, ladder.Event{At: clock.Now(), Kind: ladder.Called, Side: side, Call: c})
 }
 
@@ -102,6 +118,7 @@ func (a *aimed) watchAll(ctx context.Context) error {
 	a.end.dial = sockio.Dial{Remote: sockio.NewAddr(a.setup.Target)}
 	a.end.phase = dialing
 	a.end.loop.Dial(a.end.sock, &a.end.dial)
+	a.learnAddress()
 	a.last = clock.Now()
 	deadline := a.last + int64(targetLimit) + int64(a.setup.Hold)
 	if a.setup.Follow {
@@ -112,11 +129,7 @@ func (a *aimed) watchAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !a.local.IsValid() && a.end.phase != gone {
-			if at, err := a.end.loop.LocalAddr(a.end.sock); err == nil && at.Port() != 0 {
-				a.local, a.watch.Client = at, at
-			}
-		}
+		a.learnAddress()
 		saw, err := a.read()
 		if err != nil {
 			return err
@@ -137,15 +150,37 @@ func (a *aimed) watchAll(ctx context.Context) error {
 			a.watch.End = now
 			return nil
 		}
-		fds := []unix.PollFd{{Fd: int32(a.tap.FD()), Events: unix.POLLIN}}
+		if a.setup.Follow && a.mini {
+			a.countdown.tell(now, a.states(), a.watch.Left)
+		}
+		var fds []unix.PollFd
+		if !a.watch.Unseen {
+			fds = append(fds, unix.PollFd{Fd: int32(a.tap.FD()), Events: unix.POLLIN})
+		} else if now-a.last < int64(watchful) {
+			continue // states follow each other faster than a timer
+		}
 		if _, err := unix.Poll(fds, int(nextTimer.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
 			return os.NewSyscallError("poll", err)
 		}
 	}
 }
 
+// learnAddress looks up the client's address, which the kernel chooses.
+func (a *aimed) learnAddress() {
+	if a.local.IsValid() || a.end.phase == gone {
+		return
+	}
+	if at, err := a.end.loop.LocalAddr(a.end.sock); err == nil && at.Port() != 0 {
+		a.local, a.watch.Client = at, at
+	}
+}
+
 // read takes the packets that the tap has seen.
 func (a *aimed) read() (any bool, err error) {
+	if a.watch.Unseen {
+		a.callsBefore(clock.Now())
+		return false, nil
+	}
 	for a.local.IsValid() || a.end.over() {
 		n, at, err := a.tap.Read(a.buf)
 		if err != nil {
@@ -184,7 +219,7 @@ func (a *aimed) read() (any bool, err error) {
 
 // look looks up the client's state. What the kernel says goes before what the packets say.
 func (a *aimed) look() (changed bool, err error) {
-	if !a.local.IsValid() || len(a.watch.Packets) == 0 {
+	if !a.local.IsValid() || !a.watch.Unseen && len(a.watch.Packets) == 0 {
 		return false, nil
 	}
 	s, ok, err := a.diag.Find(sockstate.Tuple{Local: a.local, Remote: a.setup.Target})
@@ -208,7 +243,7 @@ func (a *aimed) look() (changed bool, err error) {
 // settled reports whether nothing more will happen at the client's end.
 func (a *aimed) settled(now int64) bool {
 	rest := int64(quiet)
-	if a.local.IsValid() && len(a.watch.Packets) == 0 {
+	if a.local.IsValid() && !a.watch.Unseen && len(a.watch.Packets) == 0 {
 		return now-a.last >= int64(stalled)
 	}
 	switch {

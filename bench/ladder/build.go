@@ -1,6 +1,7 @@
 package ladder
 
 import (
+	"net/netip"
 	"strings"
 
 	"lastack/bench/record"
@@ -15,11 +16,18 @@ func Build(w *Watch, seen [sockstate.NumSides]string) record.Ladder {
 		b.event(i)
 	}
 	b.finish()
+	if w.Unseen {
+		b.forget(sockstate.Server)
+	}
 	l := record.Ladder{Packets: b.packets, Steps: b.steps, LastsS: b.at(w.End)}
 	for side, end := range []*record.LadderEnd{&l.Client, &l.Server} {
 		*end = record.LadderEnd{Seen: seen[side], States: b.dwells[side]}
 	}
-	l.Client.Address, l.Server.Address = w.Client.String(), w.Server.String()
+	for address, at := range map[*string]netip.AddrPort{&l.Client.Address: w.Client, &l.Server.Address: w.Server} {
+		if at.IsValid() {
+			*address = at.String()
+		}
+	}
 	return l
 }
 
@@ -73,7 +81,7 @@ func names(s [sockstate.NumSides]sockstate.State) record.BothStates {
 func (b *builder) begin() {
 	b.index = make(map[int]int)
 	for i := range b.w.Events {
-		if b.w.Events[i].Kind == Sent {
+		if b.w.Events[i].Kind == Sent || b.w.Unseen && b.w.Events[i].Kind == Changed {
 			b.start = b.w.Events[i].At
 			break
 		}
@@ -108,6 +116,18 @@ func (b *builder) finish() {
 	}
 }
 
+// forget leaves out a side of which nothing is known.
+func (b *builder) forget(side sockstate.Side) {
+	b.dwells[side] = nil
+	for i := range b.steps {
+		if s := &b.steps[i].States; side == sockstate.Server {
+			s.Server = ""
+		} else {
+			s.Client = ""
+		}
+	}
+}
+
 func (b *builder) event(i int) {
 	e := &b.w.Events[i]
 	before := b.states
@@ -128,6 +148,9 @@ func (b *builder) event(i int) {
 		b.called[e.Side] = e.Call
 	case Changed:
 		code := ended(before[e.Side], e.States[e.Side])
+		if c, ok := entered[e.States[e.Side]]; b.w.Unseen && ok && (code == "" || code == codeClosedInSilent || code == codeGaveUp) {
+			code = c
+		}
 		if code != "" {
 			b.now++
 		}

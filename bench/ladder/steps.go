@@ -1,5 +1,7 @@
 package ladder
 
+import "lastack/sockstate"
+
 // Code names a kind of step.
 type Code string
 
@@ -45,7 +47,24 @@ const (
 	codeGaveUp         Code = "gave_up"
 	codeBindRefused    Code = "bind_refused"
 	codeClosedInSilent Code = "closed"
+
+	// Where packets are not seen, only what the state says.
+	codeInSynSent     Code = "in_syn_sent"
+	codeInEstablished Code = "in_established"
+	codeInFinWait1    Code = "in_fin_wait_1"
+	codeInFinWait2    Code = "in_fin_wait_2"
+	codeInClosing     Code = "in_closing"
+	codeInTimeWait    Code = "in_time_wait"
+	codeInCloseWait   Code = "in_close_wait"
+	codeInLastAck     Code = "in_last_ack"
+	codeInClosed      Code = "in_closed"
 )
+
+// entered are the steps of states that are entered by packets which are not seen.
+var entered = map[sockstate.State]Code{
+	sockstate.SynSent: codeInSynSent, sockstate.Established: codeInEstablished, sockstate.FinWait1: codeInFinWait1, sockstate.FinWait2: codeInFinWait2,
+	sockstate.Closing: codeInClosing, sockstate.TimeWait: codeInTimeWait, sockstate.CloseWait: codeInCloseWait, sockstate.LastAck: codeInLastAck, sockstate.Closed: codeInClosed,
+}
 
 // step is what is to be said about a kind of step. {A} is the side that it happens at, of a packet the sender; {B} is the other one.
 type step struct {
@@ -250,6 +269,51 @@ var steps = map[Code]step{
 	},
 	codeClosedInSilent: {
 		"{A}'s end is gone.",
+		"",
+		"tcp_done", "3.6",
+	},
+	codeInSynSent: {
+		"{A} has asked to open the connection, and waits for {B}'s answer.",
+		"",
+		"tcp_connect", "3.5",
+	},
+	codeInEstablished: {
+		"{B} has agreed: the connection is open.",
+		"",
+		"tcp_finish_connect", "3.5",
+	},
+	codeInFinWait1: {
+		"{A} has closed first: its FIN is on its way, or its ACK is.",
+		"",
+		"tcp_send_fin", "3.6",
+	},
+	codeInFinWait2: {
+		"{B}'s kernel has confirmed the FIN, but its program has not closed yet.",
+		"",
+		"tcp_rcv_state_process", "3.6",
+	},
+	codeInClosing: {
+		"{B} has closed too, before it had {A}'s FIN: the FINs have crossed.",
+		"",
+		"tcp_fin", "3.6",
+	},
+	codeInTimeWait: {
+		"{B} has closed too. {A} cannot know whether its last ACK arrives, so it stays to answer if {B}'s FIN comes again.",
+		"",
+		"tcp_time_wait", "3.6",
+	},
+	codeInCloseWait: {
+		"{B} has closed. {A}'s kernel has confirmed its FIN, and its program may still send.",
+		"",
+		"tcp_fin", "3.6",
+	},
+	codeInLastAck: {
+		"{A} has closed too, and waits for the last ACK.",
+		"",
+		"tcp_send_fin", "3.6",
+	},
+	codeInClosed: {
+		"{A}'s end is gone: by the last ACK, or by an RST of either side.",
 		"",
 		"tcp_done", "3.6",
 	},

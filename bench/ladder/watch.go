@@ -15,6 +15,8 @@ type Watch struct {
 	Events []Event
 	// Began are the states before the first event. A state of 0 is none: CLOSED.
 	Began [sockstate.NumSides]sockstate.State
+	// Unseen is set if no packets could be seen, and of the server nothing.
+	Unseen bool
 	// End is when the watch ended, and Left what was left then of a minisocket of each side.
 	End  int64
 	Left [sockstate.NumSides]time.Duration

@@ -37,6 +37,10 @@ const (
 	SeenByDiag = "sock_diag"
 	// SeenInferred follow from the packets, by RFC 9293.
 	SeenInferred = "inferred"
+	// SeenSampled are the kernel's, looked up by sock_diag as often as could be: without packets, and without states that were shorter.
+	SeenSampled = "sampled"
+	// SeenNot are not known at all: there are none.
+	SeenNot = "unseen"
 )
 
 // LadderEnd is an end of the connection.

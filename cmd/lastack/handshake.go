@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -59,15 +60,17 @@ or all, which as html is a page that teaches the close of TCP from real packets.
 Markdown; pcapng opens in Wireshark, with the states as packet comments.
 
 Against a TARGET (HOST:PORT, or http://HOST:PORT/path) the client's end is
-watched, which needs CAP_NET_RAW. The server's states are inferred from the
-packets.
+watched, and the server's states are inferred from the packets. To see packets
+takes CAP_NET_RAW; without it the client's states are all that is drawn.
 
-Sequence and acknowledgement numbers count from each side's SYN.`,
+The time beside a packet is when it was sent; a state of its receiver begins
+when it arrives. Sequence and acknowledgement numbers count from each side's
+SYN. A window is as in the header; wscale, an option of the SYN, scales it.`,
 		Example: `  lastack handshake
   lastack handshake --on-eof delay=100ms
   lastack handshake --lose last-ack
   lastack handshake --lose fin:2 --close client:half
-  lastack handshake --close both:fin --exchange none
+  lastack handshake --close both:fin --exchange none --ipv6
   lastack handshake --sysctl net.ipv4.tcp_fin_timeout=1 --on-eof never --follow
   lastack handshake --lose last-ack -o last-ack.svg -o last-ack.pcapng
   lastack handshake web.example:80 --close client:half
@@ -181,10 +184,16 @@ func (o *handshakeOptions) aim(cmd *cobra.Command, args []string) error {
 
 // watch watches the connections, each in a sandbox of its own.
 func (o *handshakeOptions) watch(ctx context.Context, shown *display, _ *outputFiles) (*record.Run, error) {
-	if o.spec.Follow && !o.quiet {
+	see, seen := func(record.Event) {}, func() {}
+	switch width := terminalWidth(shown.stderr); {
+	case !o.spec.Follow || o.quiet:
+	case width > 0 && len(o.setups) == 1:
+		see, seen = countdownOn(shown, width)
+	default:
 		fmt.Fprintf(shown, "lastack: waiting for the end of TIME_WAIT, which takes up to %v\n", timeWaitAtMost)
 	}
-	run, err := handshake.Watch(ctx, o.setups, parallelHandshakes)
+	run, err := handshake.Watch(ctx, o.setups, parallelHandshakes, see)
+	seen()
 	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)
 	switch {
 	case isSysctl:
@@ -202,6 +211,25 @@ func (o *handshakeOptions) watch(ctx context.Context, shown *display, _ *outputF
 		}
 	}
 	return run, err
+}
+
+// countdownOn shows what is waited for in one line of a terminal, until the second function is called.
+func countdownOn(w io.Writer, width int) (see func(record.Event), done func()) {
+	const clear = "\r\x1b[K"
+	begun := false
+	see = func(e record.Event) {
+		if e.Phase == nil {
+			return
+		}
+		begun = true
+		row := "lastack: " + quantity.Escape(e.Phase.Text)
+		fmt.Fprint(w, clear+row[:min(len(row), max(width-1, 0))])
+	}
+	return see, func() {
+		if begun {
+			fmt.Fprint(w, clear)
+		}
+	}
 }
 
 const (

@@ -1,0 +1,167 @@
+package observe
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/netns"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
+)
+
+// TestCensusTime takes a census of many sockets from each source, and compares the time with that of ss. LASTACK_SOCKETS makes it more of
+// them: two million take three gigabytes and two minutes.
+func TestCensusTime(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("LASTACK_SOCKETS"))
+	switch {
+	case os.Getenv("LASTACK_LONG") == "" && err != nil:
+		t.Skip("takes ten seconds: LASTACK_LONG is not set")
+	case err != nil:
+		n = 100_000
+	}
+	ss, err := exec.LookPath("ss")
+	if err != nil {
+		t.Skip(err)
+	}
+	// A namespace has half as many TIME_WAITs as its hash has entries.
+	outer := socktest.NewNamespace(t, "net.ipv4.tcp_child_ehash_entries=4194304")
+	var ns *netns.NS
+	if err := outer.Do(func() (err error) {
+		ns, err = netns.New()
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ns.Close() })
+	servers := many(t, ns, n)
+
+	took := func(name string, f func() error) time.Duration {
+		best := time.Hour
+		for range 3 {
+			from := time.Now()
+			if err := f(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			best = min(best, time.Since(from))
+		}
+		t.Logf("%-4s %v", name, best)
+		return best
+	}
+	var first *sockstate.Census
+	var bpf time.Duration
+	for _, source := range []string{"bpf", "diag", "proc"} {
+		o := openCensus(t, Config{Namespaces: []*netns.NS{ns}, Filter: sockstate.Filter{Servers: servers}, Census: source})
+		var s Sample
+		d := took(source, func() error { return o.Sample(&s) })
+		c := s.Census
+		t.Logf("     %d in TIME_WAIT, %d in CLOSE_WAIT, CPU %v", c.Count[sockstate.Client][sockstate.TimeWait], c.Count[sockstate.Server][sockstate.CloseWait], s.CPU)
+		if first == nil {
+			first, bpf = &c, d
+			continue
+		}
+		// None ends within a minute, so only orphans move.
+		if c.Count[sockstate.Server] != first.Count[sockstate.Server] || n <= 100_000 && c.Count != first.Count {
+			t.Errorf("%s: %v, bpf: %v", source, c.Count, first.Count)
+		}
+	}
+	other := took("ss", func() error { return ns.Do(func() error { return exec.Command(ss, "-tan").Run() }) })
+	if 4*bpf > other {
+		t.Errorf("%v, more than a quarter of the %v that ss takes", bpf, other)
+	}
+}
+
+// many makes n sockets, and returns the addresses of their listeners. What cannot be made within the minute that a TIME_WAIT lasts are connections that
+// nobody accepts, and whose client has closed.
+func many(t *testing.T, ns *netns.NS, n int) []netip.AddrPort {
+	t.Helper()
+	const threads, addresses, inAMinute = 2, 40, 900_000
+	var servers [threads][]netip.AddrPort
+	var errs [threads]error
+	var all sync.WaitGroup
+	if err := ns.Do(func() error { return setUp(n) }); err != nil {
+		t.Fatal(err)
+	}
+	for i := range threads {
+		all.Go(func() {
+			errs[i] = ns.Do(func() error {
+				var listeners []int
+				for j := range addresses {
+					addr := unix.SockaddrInet4{Port: 20000 + i, Addr: [4]byte{127, 0, 0, byte(j + 1)}}
+					fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+					if err != nil {
+						return err
+					}
+					t.Cleanup(func() { _ = unix.Close(fd) })
+					if err := unix.Bind(fd, &addr); err != nil {
+						return err
+					}
+					if err := unix.Listen(fd, n); err != nil {
+						return err
+					}
+					listeners = append(listeners, fd)
+					servers[i] = append(servers[i], netip.AddrPortFrom(netip.AddrFrom4(addr.Addr), uint16(addr.Port)))
+				}
+				queued := max(n-inAMinute, 0) / threads
+				// First those that are queued, to listeners of their own.
+				for k := range queued {
+					if err := life(servers[i][k%(addresses/2)], -1); err != nil {
+						return err
+					}
+				}
+				for k := range n/threads - queued {
+					j := addresses/2 + k%(addresses/2)
+					if err := life(servers[i][j], listeners[j]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
+	}
+	all.Wait()
+	var list []netip.AddrPort
+	for i := range threads {
+		if errs[i] != nil {
+			t.Fatal(errs[i])
+		}
+		list = append(list, servers[i]...)
+	}
+	return list
+}
+
+// setUp prepares the calling thread's namespace for n sockets.
+func setUp(n int) error {
+	for name, value := range map[string]string{
+		"net/ipv4/ip_local_port_range": "1024 65535", "net/ipv4/tcp_tw_reuse": "0", "net/core/somaxconn": strconv.Itoa(max(n, 4096)),
+	} {
+		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0); err != nil {
+			return err
+		}
+	}
+	return sockio.LoopbackUp()
+}
+
+// life is a connection whose client closes first. If listener is -1 nobody accepts it.
+func life(to netip.AddrPort, listener int) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
+		return errors.Join(err, unix.Close(fd))
+	}
+	if listener < 0 {
+		return unix.Close(fd)
+	}
+	server, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
+	return errors.Join(err, unix.Close(fd), unix.Close(server))
+}

@@ -158,6 +158,7 @@ func (e *experiment) addStates(r *record.Run) {
 			r.TimeWait.PeakBySide[side.String()] = n
 		}
 	}
+	r.TimeWait.Ages = ages(&s.sample.Census)
 	r.TimeWait.MaxBuckets = int(e.limit(bucketsKey))
 	if e.sandbox != nil {
 		n, _ := e.setup.Host.Sysctl(bucketsKey)
@@ -183,6 +184,24 @@ func (e *experiment) endedEarly(tw *record.TimeWait) int64 {
 		left += int64(c.Count[side][sockstate.TimeWait] + c.FinWait2Mini[side])
 	}
 	return max(tw.Entered+tw.EnteredShort-tw.ReusedByConnect-left, 0)
+}
+
+// ages is the last census's TIME_WAITs by side and age, nil without any.
+func ages(c *sockstate.Census) map[string][]int {
+	m := make(map[string][]int)
+	for side := range sockstate.Side(sockstate.NumSides) {
+		n := sockstate.NumAges
+		for n > 0 && c.Ages[side][n-1] == 0 {
+			n--
+		}
+		if n > 0 {
+			m[side.String()] = slices.Clone(c.Ages[side][:n])
+		}
+	}
+	if len(m) == 0 {
+		return nil
+	}
+	return m
 }
 
 func bySide(count *[sockstate.NumSides][sockstate.NumStates]int) map[string]map[string]int {

@@ -386,6 +386,13 @@ func TestSettle(t *testing.T) {
 		if left := r.TimeWait.LongestLeftS; left < 30 || left > 60 {
 			t.Errorf("the youngest TIME_WAIT has %v s left", left)
 		}
+		aged := 0
+		for _, n := range r.TimeWait.Ages["client"] {
+			aged += n
+		}
+		if n := r.States.Final["client"]["TIME_WAIT"]; aged != n {
+			t.Errorf("ages %v of %d", r.TimeWait.Ages, n)
+		}
 	})
 	t.Run("nothing left by RST", func(t *testing.T) {
 		r := settle(t, "client:rst", "close", time.Minute)

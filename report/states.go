@@ -247,6 +247,7 @@ func timeWait(run *record.Run) *section {
 	if f := tw.Flush; tw.LongestLeftS > 0 && (f == nil || f.Left > 0) {
 		t.row("last one gone in", seconds(tw.LongestLeftS), txt(strings.TrimSpace(roundedUp(run, tw.LongestLeftS))+", from the last census on"))
 	}
+	s.addAges(tw)
 	s.Lead = join("; ", lead...)
 	return s
 }

@@ -36,6 +36,16 @@ func TestTimeWaitNotes(t *testing.T) {
 			"peak 1,000 client 1,000; 12.2 % of 8,192 buckets",
 		},
 		{
+			"young",
+			record.Run{TimeWait: record.TimeWait{Peak: 6, Entered: 6, Ages: map[string][]int{"client": {1, 2}, "server": {0, 0, 3}}}},
+			"age, last census client server 0 to 1 s 1 0 1 to 2 s 2 0 2 to 3 s 0 3",
+		},
+		{
+			"old",
+			record.Run{TimeWait: record.TimeWait{Peak: 6, Entered: 6, Ages: map[string][]int{"server": append(make([]int, 59), 1, 5, 9)}}},
+			"age, last census server 0 to 10 s 0 10 to 20 s 0 20 to 30 s 0 30 to 40 s 0 40 to 50 s 0 50 to 60 s 1 60 s and more 5",
+		},
+		{
 			"reopened",
 			record.Run{TimeWait: record.TimeWait{Entered: 47_891, Peak: 34_693, EndedEarly: 13_198}},
 			"ended early 13,198 reopened by a SYN from the same port, or reset: no counter has these",

@@ -121,6 +121,7 @@ func (m *Merger) addTimeWait(r *record.Run) {
 			t.PeakBySide[side.String()] = int(n)
 		}
 	}
+	t.Ages = m.ages()
 	simultaneous, known := int64(0), true
 	for i := range m.parts {
 		p := &m.parts[i].TimeWait
@@ -133,6 +134,43 @@ func (m *Merger) addTimeWait(r *record.Run) {
 	if known {
 		t.Simultaneous = &simultaneous
 	}
+}
+
+// ages adds up the TIME_WAITs by age. In one namespace they are those of the shard that saw the most.
+func (m *Merger) ages() map[string][]int {
+	sum := map[string][]int{}
+	for _, k := range m.kernels() {
+		for side := range sockstate.Side(sockstate.NumSides) {
+			s := side.String()
+			var most []int
+			for _, p := range k {
+				if a := p.TimeWait.Ages[s]; count(a) > count(most) {
+					most = a
+				}
+			}
+			all := sum[s]
+			for i, n := range most {
+				if i == len(all) {
+					all = append(all, 0)
+				}
+				all[i] += n
+			}
+			if len(all) > 0 {
+				sum[s] = all
+			}
+		}
+	}
+	if len(sum) == 0 {
+		return nil
+	}
+	return sum
+}
+
+func count(by []int) (n int) {
+	for _, k := range by {
+		n += k
+	}
+	return n
 }
 
 // addPressure has of each limit the shard that came closest to it. What no shard alone came close to, all together did not.

@@ -216,6 +216,32 @@ func TestSharedKernel(t *testing.T) {
 	}
 }
 
+// TIME_WAITs of one namespace count once, by the shard that saw the most.
+func TestAges(t *testing.T) {
+	t.Parallel()
+	shards, _ := made(t, rand.New(rand.NewPCG(4, 4)), 3)
+	if got := merged(t, false, shards...).TimeWait.Ages; got != nil {
+		t.Errorf("%v of none", got)
+	}
+	for i, ages := range [][]int{{5}, {1, 2, 3}, {0, 1}} {
+		shards[i].TimeWait.Ages = map[string][]int{"client": ages}
+	}
+	for _, tt := range []struct {
+		namespaces [3]string
+		want       []int
+	}{
+		{[3]string{"a", "b", "c"}, []int{6, 3, 3}},
+		{[3]string{"a", "a", "c"}, []int{1, 3, 3}},
+	} {
+		for i, r := range shards {
+			r.Hosts[0] = record.Host{BootID: "b", NetNS: tt.namespaces[i]}
+		}
+		if diff := cmp.Diff(map[string][]int{"client": tt.want}, merged(t, false, shards...).TimeWait.Ages); diff != "" {
+			t.Errorf("%v: -want +got\n%s", tt.namespaces, diff)
+		}
+	}
+}
+
 // What does not belong together is named.
 func TestProblems(t *testing.T) {
 	t.Parallel()

@@ -446,6 +446,9 @@ type TimeWait struct {
 	// LongestLeftS is the longest remaining time of a TIME_WAIT in the last census, by its timer, which the kernel rounds up, see
 	// Host.
 	LongestLeftS float64 `json:"longest_left_s,omitempty"`
+	// Ages counts the TIME_WAITs of the last census by side and age: the first are less than a second old, those after the 60th at least 60 s. Zeros at
+	// the end are left out.
+	Ages map[string][]int `json:"ages,omitempty"`
 	// Flush is set if --flush ended TIME_WAITs. All else is of before that.
 	Flush *Flush `json:"flush,omitempty"`
 	// NotRead says why Entered, EnteredShort, Overflow and ReusedByConnect, the kernel's counters, are not known. JSON then

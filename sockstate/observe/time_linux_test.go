@@ -81,45 +81,49 @@ func TestCensusTime(t *testing.T) {
 
 // many makes n sockets, and returns the addresses of their listeners. What cannot be made within the minute that a TIME_WAIT lasts are connections that
 // nobody accepts, and whose client has closed.
-func many(t *testing.T, ns *netns.NS, n int) []netip.AddrPort {
+func many(t *testing.T, ns *netns.NS, n int) (servers []netip.AddrPort) {
 	t.Helper()
-	const threads, addresses, inAMinute = 2, 40, 900_000
-	var servers [threads][]netip.AddrPort
-	var errs [threads]error
-	var all sync.WaitGroup
-	if err := ns.Do(func() error { return setUp(n) }); err != nil {
+	const threads, inAMinute = 2, 900_000
+	var listeners []int
+	t.Cleanup(func() {
+		for _, fd := range listeners {
+			_ = unix.Close(fd)
+		}
+	})
+	if err := ns.Do(func() error {
+		if err := setUp(n); err != nil {
+			return err
+		}
+		for i := range 2 * threads {
+			addr := unix.SockaddrInet4{Port: 20000 + i, Addr: [4]byte{127, 0, 0, 1}}
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			listeners = append(listeners, fd)
+			servers = append(servers, netip.AddrPortFrom(netip.AddrFrom4(addr.Addr), uint16(addr.Port)))
+			if err := errors.Join(unix.Bind(fd, &addr), unix.Listen(fd, n)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
+	queued := max(n-inAMinute, 0) / threads
+	var errs [threads]error
+	var all sync.WaitGroup
 	for i := range threads {
 		all.Go(func() {
 			errs[i] = ns.Do(func() error {
-				var listeners []int
-				for j := range addresses {
-					addr := unix.SockaddrInet4{Port: 20000 + i, Addr: [4]byte{127, 0, 0, byte(j + 1)}}
-					fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-					if err != nil {
-						return err
+				for k := range n / threads {
+					// A new address before the ports of one are few.
+					from := [4]byte{127, byte(i + 1), byte(k >> 20), byte(k >> 12)}
+					to, listener := servers[i], -1
+					if k >= queued {
+						to, listener = servers[threads+i], listeners[threads+i]
 					}
-					t.Cleanup(func() { _ = unix.Close(fd) })
-					if err := unix.Bind(fd, &addr); err != nil {
-						return err
-					}
-					if err := unix.Listen(fd, n); err != nil {
-						return err
-					}
-					listeners = append(listeners, fd)
-					servers[i] = append(servers[i], netip.AddrPortFrom(netip.AddrFrom4(addr.Addr), uint16(addr.Port)))
-				}
-				queued := max(n-inAMinute, 0) / threads
-				// First those that are queued, to listeners of their own.
-				for k := range queued {
-					if err := life(servers[i][k%(addresses/2)], -1); err != nil {
-						return err
-					}
-				}
-				for k := range n/threads - queued {
-					j := addresses/2 + k%(addresses/2)
-					if err := life(servers[i][j], listeners[j]); err != nil {
+					if err := life(from, to, listener); err != nil {
 						return err
 					}
 				}
@@ -128,14 +132,12 @@ func many(t *testing.T, ns *netns.NS, n int) []netip.AddrPort {
 		})
 	}
 	all.Wait()
-	var list []netip.AddrPort
-	for i := range threads {
-		if errs[i] != nil {
-			t.Fatal(errs[i])
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
 		}
-		list = append(list, servers[i]...)
 	}
-	return list
+	return servers
 }
 
 // setUp prepares the calling thread's namespace for n sockets.
@@ -151,12 +153,16 @@ func setUp(n int) error {
 }
 
 // life is a connection whose client closes first. If listener is -1 nobody accepts it.
-func life(to netip.AddrPort, listener int) error {
+func life(from [4]byte, to netip.AddrPort, listener int) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
+	if err := errors.Join(
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: from}),
+		unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}),
+	); err != nil {
 		return errors.Join(err, unix.Close(fd))
 	}
 	if listener < 0 {

@@ -26,6 +26,7 @@ func traced(run *record.Run) *section {
 	if st.Lost > 0 {
 		s.Tone = document.Bad
 	}
+	s.add(machine(run))
 	s.counts("change of state", st.Transitions)
 	t := s.latencyTable(document.Detail)
 	t.ID = "dwell"
@@ -41,6 +42,45 @@ func traced(run *record.Run) *section {
 	s.counts("reset received in", st.ResetsReceived)
 	s.counts("segment sent again in", st.Retransmits)
 	return s
+}
+
+// machine draws the changes of state.
+func machine(run *record.Run) *document.Machine {
+	st := &run.States
+	m := &document.Machine{ID: "state-machine"}
+	states, changes := make(map[string]*document.MachineState), make(map[string]*document.MachineChange)
+	state := func(name string) *document.MachineState {
+		if states[name] == nil {
+			states[name] = &document.MachineState{Name: name}
+		}
+		return states[name]
+	}
+	for i, side := range sides() {
+		for change, n := range st.Transitions[side.name] {
+			from, to, _ := strings.Cut(change, ">")
+			if changes[change] == nil {
+				changes[change] = &document.MachineChange{From: from, To: to}
+			}
+			changes[change].N[i] = n
+			state(from).Left[i] += n
+			state(to)
+		}
+		for name, l := range st.Dwell[side.name] {
+			state(name).Dwell[i] = document.Micros(l.P50Us)
+		}
+		for name, n := range st.Living[side.name] {
+			state(name).Stayed[i] = n
+		}
+	}
+	for _, name := range keys(states) {
+		m.States = append(m.States, *states[name])
+	}
+	for _, name := range keys(changes) {
+		m.Changes = append(m.Changes, *changes[name])
+	}
+	m.Desc = "The states of TCP as in figure 5 of RFC 9293. On each arrow is how many connections went that way, in each state the median time in it, of the client's ends (c) and the server's (s). " +
+		"Ends that left a state in another way stand below it. The tables have the same numbers."
+	return m
 }
 
 // tracedLead says how many connections went as predicted, and which exceptions are the most frequent.

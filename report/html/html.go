@@ -70,6 +70,7 @@ type block struct {
 	Quote   *document.Quote
 	Table   *grid
 	Ladder  template.HTML
+	Machine template.HTML
 	Events  []document.Event
 	Figure  *figure
 	Caption string
@@ -135,7 +136,7 @@ func Print(w io.Writer, docs ...*document.Document) error {
 	}
 	f := file{Style: template.CSS(style), Script: template.JS(script)}
 	var titles []string
-	drawn := false
+	drawn := make(map[string]bool)
 	for i, doc := range docs {
 		p := &page{Title: strings.TrimPrefix(doc.Name+": "+doc.Title, ": "), Asked: doc.Asked}
 		titles = append(titles, cmp.Or(doc.Name, doc.Title))
@@ -144,9 +145,11 @@ func Print(w io.Writer, docs ...*document.Document) error {
 			p.Prefix = p.ID + "-"
 		}
 		p.fill(doc)
-		if !drawn && slices.ContainsFunc(doc.Sections, hasLadder) {
-			drawn = true
-			f.Style += template.CSS(svg.LadderStyle)
+		for _, style := range []string{svg.LadderStyle, svg.MachineStyle} {
+			if !drawn[style] && slices.ContainsFunc(doc.Sections, func(s document.Section) bool { return draws(s, style) }) {
+				drawn[style] = true
+				f.Style += template.CSS(style)
+			}
 		}
 		f.Pages = append(f.Pages, p)
 	}
@@ -162,9 +165,17 @@ func Print(w io.Writer, docs ...*document.Document) error {
 	return err
 }
 
-// hasLadder reports whether a section draws a ladder.
-func hasLadder(s document.Section) bool {
-	return slices.ContainsFunc(s.Blocks, func(b document.Block) bool { _, is := b.(*document.Ladder); return is })
+// draws reports whether a section has a drawing of a style.
+func draws(s document.Section, style string) bool {
+	return slices.ContainsFunc(s.Blocks, func(b document.Block) bool {
+		switch b.(type) {
+		case *document.Ladder:
+			return style == svg.LadderStyle
+		case *document.Machine:
+			return style == svg.MachineStyle
+		}
+		return false
+	})
 }
 
 // fill sorts the sections of a document.
@@ -330,6 +341,10 @@ func (p *page) blocks(all []document.Block) []block {
 			named := *b
 			named.ID = p.Prefix + b.ID + "-drawing"
 			out = append(out, block{Ladder: template.HTML(svg.Ladder(&named, "Packets and states"))})
+		case *document.Machine:
+			named := *b
+			named.ID = p.Prefix + b.ID
+			out = append(out, block{Machine: template.HTML(svg.Machine(&named, "States of TCP"))})
 		}
 	}
 	return out

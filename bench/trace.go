@@ -47,7 +47,10 @@ func (e *experiment) addTrace(r *record.Run) {
 	for side := range sockstate.Side(sockstate.NumSides) {
 		name := side.String()
 		s.Transitions[name] = transitions(t, side)
-		s.Dwell[name] = dwell(t, side)
+		var err error
+		if s.Dwell[name], err = dwell(t, side); err != nil {
+			r.Warnings = append(r.Warnings, "states.dwell: "+err.Error())
+		}
 		s.Living[name] = sockstate.ByName[sockstate.State](t.Living[side][:])
 		s.ResetsReceived[name] = sockstate.ByName[sockstate.State](t.Received[side][:])
 		s.Retransmits[name] = sockstate.ByName[sockstate.State](t.Retransmits[side][:])
@@ -97,14 +100,20 @@ func transitions(t *trace.Result, side sockstate.Side) map[string]int64 {
 	return m
 }
 
-func dwell(t *trace.Result, side sockstate.Side) map[string]record.Latency {
+func dwell(t *trace.Result, side sockstate.Side) (map[string]record.Latency, error) {
 	m := make(map[string]record.Latency)
 	for state := range sockstate.State(sockstate.NumStates) {
-		if d := &t.Dwell[side][state]; d.Count() > 0 {
-			m[state.String()] = exact(record.Summarize(d.Histogram()), d)
+		d := &t.Dwell[side][state]
+		if d.Count() == 0 {
+			continue
 		}
+		l, err := record.NewLatency(d.Histogram())
+		if err != nil {
+			return m, err
+		}
+		m[state.String()] = exact(l, d)
 	}
-	return m
+	return m, nil
 }
 
 // exact puts in what the trace knows better than its histogram.

@@ -51,7 +51,6 @@ func most[N int | int64](a, b map[string]N) map[string]N {
 // addKernels adds what the kernels counted and what the censuses saw.
 func (m *Merger) addKernels(r *record.Run) {
 	r.Counters = map[string]int64{}
-	// Traces are left out: each counts all connections to its ports in its namespaces, also those of another shard.
 	r.States = record.States{Source: m.parts[0].States.Source, Peak: map[string]map[string]int{}}
 	for _, k := range m.kernels() {
 		counters := k[0].Counters
@@ -74,8 +73,8 @@ func (m *Merger) addKernels(r *record.Run) {
 	m.addTracking(r)
 }
 
-func bySide(a, b map[string]map[string]int, of func(a, b map[string]int) map[string]int) map[string]map[string]int {
-	all := map[string]map[string]int{}
+func bySide[N int | int64](a, b map[string]map[string]N, of func(a, b map[string]N) map[string]N) map[string]map[string]N {
+	all := map[string]map[string]N{}
 	for side := range sockstate.Side(sockstate.NumSides) {
 		s := side.String()
 		if one := of(a[s], b[s]); len(one) > 0 {

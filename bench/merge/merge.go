@@ -25,6 +25,7 @@ type Merger struct {
 	latency  map[string]*record.LatencySum
 	groups   []group
 	timeline timeline
+	traces   traces
 	first    *record.Run // without its timeline: what all have in common
 	problems []string
 }
@@ -73,6 +74,9 @@ func (m *Merger) Add(name string, r *record.Run) {
 	if err := m.addLatency(r); err != nil {
 		problem("cannot be merged: %v", err)
 	}
+	if err := m.traces.add(r); err != nil {
+		problem("cannot be merged: %v", err)
+	}
 	if err := m.timeline.add(r); err != nil {
 		problem("cannot be merged: %v", err)
 	}
@@ -100,6 +104,13 @@ func partsOf(name string, r *record.Run) (parts []part) {
 		s.Host.ClockOffsetUs = r.Shard.ClockOffsetUs
 	}
 	s.Latency = summaries(r.Latency)
+	s.States.Dwell = nil
+	for side, states := range r.States.Dwell {
+		if s.States.Dwell == nil {
+			s.States.Dwell = map[string]map[string]record.Latency{}
+		}
+		s.States.Dwell[side] = summaries(states)
+	}
 	for i := range r.Groups {
 		g := r.Groups[i]
 		g.Latency = summaries(g.Latency)

@@ -48,6 +48,9 @@ func (m *Merger) run() (*record.Run, error) {
 	m.addKernels(r)
 	r.Accounting = m.accounting()
 	m.warn(r)
+	if err := m.addTraces(r); err != nil {
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -134,6 +137,9 @@ func result(all []*record.Result, sums map[string]*record.LatencySum) (r record.
 			if _, ok := r.ExchangeExamples[k]; !ok {
 				r.ExchangeExamples[k] = v
 			}
+		}
+		if r.LatencySource == nil {
+			r.LatencySource = of.LatencySource
 		}
 		for k, v := range of.LatencyAbsent {
 			if r.LatencyAbsent == nil {

@@ -20,7 +20,7 @@ const (
 
 // MachineStyle is the style of state machines on a page, whose colours it takes.
 const MachineStyle = `.machine{display:block;width:100%;max-width:620px;font:10px var(--sans)}.machine text{fill:var(--ink);paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}.machine .b{fill:var(--panel);stroke:var(--soft)}.machine .b.off{stroke:var(--line)}.machine .b+text,.machine .in{stroke:none}.machine .n{font-weight:600;font-size:10.5px;text-anchor:middle}.machine .n.off{fill:var(--soft);font-weight:400}
-.machine path{fill:none;stroke:var(--ink)}.machine path.off{stroke:var(--line)}.machine path.c{stroke:var(--h1)}.machine path.s{stroke:var(--h2)}.machine text.c{fill:var(--h1)}.machine text.s{fill:var(--h2)}.machine .odd{fill:var(--bad)}.machine .m{text-anchor:middle}.machine .e{text-anchor:end}.machine polygon{stroke:none;fill:var(--ink)}.machine polygon.off{fill:var(--line)}.machine polygon.c{fill:var(--h1)}.machine polygon.s{fill:var(--h2)}
+.machine path{fill:none;stroke:var(--ink);stroke-width:1.4}.machine path.many{stroke-width:2.8}.machine path.off{stroke:var(--line)}.machine path.c{stroke:var(--h1)}.machine path.s{stroke:var(--h2)}.machine text.c{fill:var(--h1)}.machine text.s{fill:var(--h2)}.machine .odd{fill:var(--bad)}.machine .m{text-anchor:middle}.machine .e{text-anchor:end}.machine polygon{stroke:none;fill:var(--ink)}.machine polygon.off{fill:var(--line)}.machine polygon.c{fill:var(--h1)}.machine polygon.s{fill:var(--h2)}
 @media print{.machine{max-width:400px}}`
 
 type point struct{ x, y float64 }
@@ -176,11 +176,14 @@ func machineClass(n [2]int64) string {
 	return "both"
 }
 
-// arrow draws a way, the thicker the more connections went it.
+// arrow draws a way, thicker if many connections went it.
 func (d *machineDrawing) arrow(way []point, n [2]int64) {
 	class := machineClass(n)
-	width := 1.2 + 2*float64(max(n[0], n[1]))/float64(d.most)
-	fmt.Fprintf(d, `<path class="%s" stroke-width="%.1f" d="M%.0f %.0f`, class, width, way[0].x, way[0].y)
+	line := class
+	if 2*max(n[0], n[1]) >= d.most {
+		line += " many"
+	}
+	fmt.Fprintf(d, `<path class="%s" d="M%.0f %.0f`, line, way[0].x, way[0].y)
 	end, before := way[len(way)-1], way[len(way)-2]
 	dx, dy := end.x-before.x, end.y-before.y
 	l := math.Hypot(dx, dy)

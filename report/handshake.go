@@ -98,7 +98,16 @@ func handshakeBetween(run *record.Run, h *record.Handshake) string {
 			return between + "; the client's states by sock_diag, sampled"
 		}
 	}
-	return between + "; states by sock_diag, before and after each packet"
+	between += "; states by sock_diag, before and after each packet"
+	if len(h.Ladders) == 0 {
+		return between
+	}
+	if how, why, _ := strings.Cut(h.Ladders[0].Trace, ": "); how == "on" {
+		between += ", the times of their changes by the kernel's tracepoint"
+	} else if why != "" {
+		between += ", with the times of these (no trace: " + why + ")"
+	}
+	return between
 }
 
 // ladderID is the section's.

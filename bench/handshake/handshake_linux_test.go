@@ -7,9 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
+	"lastack/sockstate/netns"
+	"lastack/sockstate/socktest"
 	"lastack/sockstate/teardown"
 )
 
@@ -98,6 +102,9 @@ func check(t *testing.T, l *record.Ladder) {
 		}
 	}
 	for i := range l.Packets {
+		if l.Trace == "on" {
+			break // the kernel's times may be from before the relay saw the packet that was sent until then
+		}
 		p := &l.Packets[i]
 		sent, arrived := [...]string{p.Before.Client, p.Before.Server}, [...]string{p.After.Client, p.After.Server}
 		for side, e := range []*record.LadderEnd{&l.Client, &l.Server} {
@@ -215,6 +222,47 @@ func TestIPv6(t *testing.T) {
 	mustHave(t, l, "fin_first", "client fin_first", "server rst_close_wait")
 	if !strings.HasPrefix(l.Client.Address, "[fd") || !strings.HasPrefix(l.Server.Address, "[fd") {
 		t.Errorf("client %s, server %s", l.Client.Address, l.Server.Address)
+	}
+}
+
+// Where eBPF is allowed the times of state changes are the kernel's: before the relay could know of them. What a minisocket does is not traced.
+func TestTraced(t *testing.T) {
+	t.Parallel()
+	traced := func(s Spec) *record.Ladder {
+		t.Helper()
+		s.Trace = TraceAuto
+		l := watched(t, s)
+		if l.Trace == "on" {
+			return l
+		}
+		if denied := !socktest.Capable(t, unix.CAP_SYS_ADMIN) || !netns.InInitialUserNamespace(); denied || strings.Contains(l.Trace, "eBPF: btf") {
+			t.Skip(l.Trace)
+		}
+		t.Fatal(l.Trace)
+		return nil
+	}
+	l := traced(Spec{Exchange: echo})
+	check(t, l)
+	all := map[*record.LadderEnd]string{&l.Client: "SYN_SENT ESTABLISHED FIN_WAIT_1 TIME_WAIT", &l.Server: "ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED"}
+	for e, names := range all {
+		for _, name := range strings.Fields(names) {
+			mini := name == "TIME_WAIT" && state(*e, "FIN_WAIT_2").Ended // ACK and FIN may be two packets
+			if s := state(*e, name); s.Traced == mini {
+				t.Errorf("%s: %+v, of a minisocket: %v", name, *s, mini)
+			}
+		}
+	}
+	for i := range l.Packets {
+		if p := &l.Packets[i]; slices.Contains(p.Flags, "FIN") && p.From == "client" {
+			if from := state(l.Client, "FIN_WAIT_1").FromS; from > p.AtS {
+				t.Errorf("FIN_WAIT_1 began at %v, and its FIN was seen at %v", from, p.AtS)
+			}
+		}
+	}
+	l = traced(Spec{Exchange: echo, OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: moment}})
+	check(t, l)
+	if mini, wait := state(l.Client, "FIN_WAIT_2"), state(l.Client, "TIME_WAIT"); !mini.Traced || wait.Traced || wait.FromS < mini.FromS+0.01 {
+		t.Errorf("FIN_WAIT_2 %+v, TIME_WAIT %+v", *mini, *wait)
 	}
 }
 

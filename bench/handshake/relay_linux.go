@@ -41,6 +41,7 @@ const crossing = time.Second
 type relayed struct {
 	setup *Setup
 	relay *sandbox.Relay
+	trace tracer
 	diags [sockstate.NumSides]*sockdiag.Conn
 	ends  [sockstate.NumSides]*end
 
@@ -108,6 +109,10 @@ func runRelayed(ctx context.Context, s *Setup, env cell.Env, try uint16) (w *lad
 		return nil, nil, 0, err
 	}
 	defer func() { err = errors.Join(err, listener.Close()) }()
+	if r.trace, err = startTrace(s.Trace, box); err != nil {
+		return nil, nil, 0, err
+	}
+	defer func() { err = errors.Join(err, r.trace.close()) }()
 	for side := range r.ends {
 		if r.ends[side], err = newEnd(sockstate.Side(side), s, r.called); err != nil {
 			return nil, nil, 0, err
@@ -120,6 +125,10 @@ func runRelayed(ctx context.Context, s *Setup, env cell.Env, try uint16) (w *lad
 	if err := r.watchAll(ctx); err != nil {
 		return nil, nil, 0, err
 	}
+	if err := r.trace.read(&r.watch); err != nil {
+		return nil, nil, 0, err
+	}
+	r.watch.Trace = r.trace.what
 	return &r.watch, r.warnings(), time.Duration(r.late), nil
 }
 

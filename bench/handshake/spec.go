@@ -24,6 +24,8 @@ type Spec struct {
 	// Follow waits for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process.
 	Follow  bool
 	Sysctls []sandbox.Sysctl
+	// Trace has the kernel tell when states change, by eBPF: TraceOn, or TraceAuto where it is allowed. Empty: it does not.
+	Trace string
 	// Target is a server somewhere else; invalid: both ends are in a sandbox.
 	Target netip.AddrPort
 
@@ -41,6 +43,13 @@ type Spec struct {
 // Setup is a Spec that has been checked.
 type Setup struct{ Spec }
 
+// The values of Spec.Trace.
+const (
+	TraceOff  = "off"
+	TraceAuto = "auto"
+	TraceOn   = "on"
+)
+
 // maxHold bounds Hold.
 const maxHold = 10 * time.Minute
 
@@ -55,6 +64,8 @@ func Resolve(s Spec) (Setup, error) {
 		return Setup{}, sockstate.BadValue("lose", s.Lose, "only the relay of a sandbox can lose a packet: leave out the TARGET, or the flag")
 	case s.Target.IsValid() && len(s.Sysctls) > 0:
 		return Setup{}, sockstate.BadValue("sysctl", s.Sysctls[0], "the host's sysctls are never written: leave out the TARGET, or the flag")
+	case s.Target.IsValid() && s.Trace == TraceOn:
+		return Setup{}, sockstate.BadValue("trace", s.Trace, "only the connection of a sandbox is traced: leave out the TARGET, or the flag")
 	case s.Target.IsValid() && s.V6:
 		return Setup{}, sockstate.BadValue("ipv6", "", "the TARGET's address says whether it is IPv6: leave out the TARGET, or the flag")
 	case s.Target.IsValid() && s.Close.Who != teardown.ServerFirst && s.OnEOF != (teardown.Reaction{}):

@@ -19,7 +19,7 @@ func Build(w *Watch, seen [sockstate.NumSides]string) record.Ladder {
 	if w.Unseen {
 		b.forget(sockstate.Server)
 	}
-	l := record.Ladder{Packets: b.packets, Steps: b.steps, LastsS: b.at(w.End)}
+	l := record.Ladder{Packets: b.packets, Steps: b.steps, LastsS: b.at(w.End), Trace: w.Trace}
 	for side, end := range []*record.LadderEnd{&l.Client, &l.Server} {
 		*end = record.LadderEnd{Seen: seen[side], States: b.dwells[side]}
 	}
@@ -42,6 +42,9 @@ type builder struct {
 	// index is the record's packet of each of the watch's last transmission.
 	index map[int]int
 	ends  [sockstate.NumSides]end
+	// told is how many of the kernel's changes have been found, and looked when states were last looked up.
+	told   [sockstate.NumSides]int
+	looked int64
 	// now is the number of the step of the event under way.
 	now int
 	// wasClosing is set for a side that has been in CLOSING.
@@ -86,24 +89,54 @@ func (b *builder) begin() {
 			break
 		}
 	}
+	if first := b.w.Kernel[sockstate.Client]; len(first) > 0 {
+		b.start = min(b.start, first[0].At) // connect() comes before the SYN
+	}
 	for side := range b.states {
 		b.dwells[side] = []record.LadderState{{State: name(b.states[side])}}
 	}
 }
 
+// kernels is the kernel's own time of a side's change to a state, which was looked up at a time. It was after the look-up before.
+func (b *builder) kernels(side int, to sockstate.State, at int64) (int64, bool) {
+	all := b.w.Kernel[side]
+	for i := b.told[side]; i < len(all) && all[i].At <= at+slack; i++ {
+		c := &all[i]
+		is := c.New == to
+		if to == sockstate.TimeWait {
+			is = c.New == sockstate.Closed && (c.Old == sockstate.FinWait2 || c.Old == sockstate.Closing)
+		}
+		if is && c.At >= b.looked-slack {
+			b.told[side] = i + 1
+			return c.At, true
+		}
+	}
+	return 0, false
+}
+
+// slack is by how much both clocks of a trace may differ, in nanoseconds.
+const slack = 5000
+
 // move notes the states after an event.
 func (b *builder) move(e *Event) {
-	at := max(b.at(e.At), 0)
 	for side, state := range e.States {
 		b.wasClosing[side] = b.wasClosing[side] || state == sockstate.Closing
 		all := b.dwells[side]
 		last := &all[len(all)-1]
 		if last.State != name(state) {
+			when, traced := b.kernels(side, state, e.At)
+			if !traced {
+				when = e.At
+			}
+			at := max(b.at(when), last.FromS)
 			last.ToS, last.Ended = at, true
-			b.dwells[side] = append(all, record.LadderState{State: name(state), FromS: at, Step: b.now})
+			b.dwells[side] = append(all, record.LadderState{State: name(state), FromS: at, Traced: traced, Step: b.now})
 		}
 	}
 	b.states = e.States
+	if e.Kind == Arrived || e.Kind == Dropped || e.Kind == Changed {
+		b.looked = e.At
+	}
 }
 
 func (b *builder) finish() {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -223,5 +224,38 @@ func TestCapital(t *testing.T) {
 		if got := capital(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
+	}
+}
+
+// A change of state has the kernel's own time if it was traced after the states were looked up before.
+func TestBuildTraced(t *testing.T) {
+	const ms = int64(time.Millisecond)
+	both := func(c, s sockstate.State) [sockstate.NumSides]sockstate.State {
+		return [...]sockstate.State{c, s}
+	}
+	w := &Watch{
+		Client: netip.MustParseAddrPort("198.18.0.1:40000"), Server: netip.MustParseAddrPort("198.19.0.1:80"), Trace: "on",
+		Packets: make([]Packet, 1), Began: both(sockstate.FinWait1, sockstate.CloseWait), End: 90 * ms,
+		Events: []Event{
+			{At: 10 * ms, Kind: Changed, Side: sockstate.Client, States: both(sockstate.FinWait2, sockstate.CloseWait)},
+			{At: 30 * ms, Kind: Changed, Side: sockstate.Client, States: both(sockstate.TimeWait, sockstate.CloseWait)},
+			{At: 50 * ms, Kind: Changed, Side: sockstate.Server, States: both(sockstate.TimeWait, sockstate.LastAck)},
+		},
+	}
+	w.Kernel[sockstate.Client] = []Change{
+		{8 * ms, sockstate.FinWait1, sockstate.FinWait2},
+		{9 * ms, sockstate.FinWait2, sockstate.Closed}, // the minisocket, still in FIN_WAIT_2
+	}
+	w.Kernel[sockstate.Server] = []Change{{60 * ms, sockstate.CloseWait, sockstate.LastAck}} // of later
+	l := Build(w, [sockstate.NumSides]string{record.SeenByDiag, record.SeenByDiag})
+	client, server := l.Client.States, l.Server.States
+	if !client[1].Traced || client[1].State != "FIN_WAIT_2" || client[2].Traced || client[2].DwellS() < 0 || server[1].Traced {
+		t.Errorf("client %+v, server %+v", client, server)
+	}
+	if got := client[2].FromS - client[1].FromS; got < 0.0219 || got > 0.0221 {
+		t.Errorf("FIN_WAIT_2 lasted %v s", got)
+	}
+	if l.Trace != "on" {
+		t.Errorf("trace %q", l.Trace)
 	}
 }

@@ -15,11 +15,21 @@ type Watch struct {
 	Events []Event
 	// Began are the states before the first event. A state of 0 is none: CLOSED.
 	Began [sockstate.NumSides]sockstate.State
+	// Kernel are each side's changes of state with the kernel's own times, in their order; nil without a trace.
+	Kernel [sockstate.NumSides][]Change
+	// Trace is on, or off and why.
+	Trace string
 	// Unseen is set if no packets could be seen, and of the server nothing.
 	Unseen bool
 	// End is when the watch ended, and Left what was left then of a minisocket of each side.
 	End  int64
 	Left [sockstate.NumSides]time.Duration
+}
+
+// Change is a change of a full socket's state, as the kernel traced it: what goes from FIN_WAIT_2 or CLOSING to CLOSED may be in TIME_WAIT.
+type Change struct {
+	At       int64
+	Old, New sockstate.State
 }
 
 // Event is something that happened.

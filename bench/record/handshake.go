@@ -15,11 +15,13 @@ type Ladder struct {
 	Case    string `json:"case,omitempty"`
 	Teaches string `json:"teaches,omitempty"`
 
-	Close    string            `json:"close"`
-	OnEOF    string            `json:"on_eof"`
-	Exchange string            `json:"exchange"`
-	Lose     string            `json:"lose,omitempty"`
-	Sysctls  map[string]string `json:"sysctls,omitempty"`
+	Close    string `json:"close"`
+	OnEOF    string `json:"on_eof"`
+	Exchange string `json:"exchange"`
+	Lose     string `json:"lose,omitempty"`
+	// Trace is on if the kernel told the times of state changes, or off and why.
+	Trace   string            `json:"trace,omitempty"`
+	Sysctls map[string]string `json:"sysctls,omitempty"`
 
 	Client LadderEnd `json:"client"`
 	Server LadderEnd `json:"server"`
@@ -58,6 +60,8 @@ type LadderState struct {
 	// ToS is when the state ended, or until when it was watched.
 	ToS   float64 `json:"to_s"`
 	Ended bool    `json:"ended"`
+	// Traced is set if FromS is the kernel's own time, of the tracepoint inet_sock_set_state. Otherwise it is when the state was looked up.
+	Traced bool `json:"traced,omitempty"`
 	// Step is the number of the step that began it, from 1; 0 if it was there at the beginning.
 	Step int `json:"step,omitempty"`
 	// LeftS is what the kernel said would be left of TIME_WAIT, or of a FIN_WAIT_2 without a process, when it was last watched. Its

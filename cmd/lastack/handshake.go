@@ -45,8 +45,10 @@ and the section of RFC 9293.
 
 Both ends are in namespaces of a sandbox, which needs no privilege. Between them
 is a relay that forwards each packet and looks up both ends' states before and
-after it, so that the states are the kernel's own and exact. --lose has the
-relay drop one packet, or several in a row; what TCP does about it is drawn.
+after it, so that the states are the kernel's own and exact. Where eBPF is
+allowed (see --trace) the times at which they change are the kernel's, too.
+--lose has the relay drop one packet, or several in a row; what TCP does about
+it is drawn.
 --on-eof delay=100ms gives the passive side its moment in CLOSE_WAIT. --follow
 waits for the end of TIME_WAIT, which takes a minute.
 
@@ -112,6 +114,7 @@ func (o *handshakeOptions) registerAll(f *pflag.FlagSet) {
 	f.Var(textFlag{&s.Lose, "WHAT[:N]"}, "lose", "the packet that the network loses: "+handshake.LoseHelp)
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set at both ends, like net.ipv4.tcp_fin_timeout=1 (repeatable)")
 	f.BoolVarP(&s.V6, "ipv6", "6", false, "both ends use IPv6")
+	f.Var(newChoice(&s.Trace, handshake.TraceAuto, handshake.TraceOn, handshake.TraceOff), "trace", "have the kernel tell when states change, by eBPF (auto: with root's privileges; on: or fail)")
 	f.BoolVar(&s.Follow, "follow", false, "wait for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process")
 	f.BoolVar(&o.public, "allow-public", false, "allow a target outside private and loopback ranges")
 	f.Var(optionalChoice(&o.drill, handshake.DrillNames()), "drill", "show what this drill teaches")
@@ -145,7 +148,7 @@ func (o *handshakeOptions) complete(cmd *cobra.Command, args []string) error {
 		specs = handshake.Drilled(o.drill)
 	}
 	for _, spec := range specs {
-		spec.Version, spec.Command, spec.V6, spec.Follow = s.Version, s.Command, s.V6, s.Follow || spec.Follow
+		spec.Version, spec.Command, spec.V6, spec.Trace, spec.Follow = s.Version, s.Command, s.V6, s.Trace, s.Follow || spec.Follow
 		setup, err := handshake.Resolve(spec)
 		if err != nil {
 			return err

@@ -59,7 +59,7 @@ func TestHandshakeDrills(t *testing.T) {
 // watchedIn runs lastack handshake in a directory, in which it leaves h.json and h.pcapng.
 func watchedIn(t *testing.T, dir string, args ...string) *record.Run {
 	t.Helper()
-	got := runIn(t, dir, "lastack", append([]string{"handshake", "-q", "-o", "h.json", "-o", "h.pcapng"}, args...)...)
+	got := runIn(t, dir, "lastack", append([]string{"handshake", "-q", "--trace", "off", "-o", "h.json", "-o", "h.pcapng"}, args...)...)
 	if got.code == 1 && strings.Contains(got.stderr, "handshake needs a sandbox, and this host allows none") {
 		t.Skip(got.stderr)
 	}

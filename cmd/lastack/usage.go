@@ -58,7 +58,7 @@ var flagGroups = map[string][]flagGroup{
 	}, resultGroup("threshold"), metricsGroup),
 	"handshake": append([]flagGroup{
 		{"Connection", []string{"close", "on-eof", "exchange", "hold"}},
-		{"Network and kernel", []string{"lose", "sysctl", "ipv6", "follow", "allow-public"}},
+		{"Network and kernel", []string{"lose", "sysctl", "ipv6", "trace", "follow", "allow-public"}},
 		{"Drills", []string{"drill"}},
 	}, resultGroup()...),
 	"plan": {

@@ -2,7 +2,10 @@
 
 package trace
 
-import "lastack/sockstate"
+import (
+	"lastack/sockstate"
+	"lastack/sockstate/netns"
+)
 
 // Trace needs Linux.
 type Trace struct{}
@@ -30,3 +33,15 @@ func (*Census) Seen() int { return 0 }
 
 // Close does nothing.
 func (*Census) Close() error { return nil }
+
+// Events needs Linux.
+type Events struct{}
+
+// Watch needs Linux.
+func Watch(...*netns.NS) (*Events, error) { return nil, sockstate.ErrNeedsLinux }
+
+// Read needs Linux.
+func (*Events) Read() ([]Event, error) { return nil, sockstate.ErrNeedsLinux }
+
+// Close does nothing.
+func (*Events) Close() error { return nil }

@@ -1,0 +1,138 @@
+package trace
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+
+	"lastack/sockstate"
+	"lastack/sockstate/netns"
+)
+
+// Events watches each change of state of the TCP sockets of a few namespaces: of one connection, or a few. A load is traced by a Trace.
+type Events struct {
+	spaces  []uint32
+	queue   *ebpf.Map
+	program *ebpf.Program
+	link    link.Link
+}
+
+// An event in the queue.
+const (
+	eventAt    = 0
+	eventSpace = 8  // 4 bytes: the inode of its namespace
+	eventOld   = 12 // 2 bytes each
+	eventNew   = 14
+	eventBytes = 16
+)
+
+// Watch begins to watch. The privileges and errors are those of Start.
+func Watch(namespaces ...*netns.NS) (*Events, error) {
+	spaces, err := inodes(namespaces)
+	if err != nil {
+		return nil, err
+	}
+	e := &Events{spaces: spaces}
+	// First the map, which an unprivileged process does not get: BTF takes longer to read.
+	if e.queue, err = ebpf.NewMap(&ebpf.MapSpec{Name: "events", Type: ebpf.Queue, ValueSize: eventBytes, MaxEntries: MaxEvents}); err != nil {
+		return nil, &Error{"map", "events", err}
+	}
+	if err := e.start(); err != nil {
+		_ = e.Close() // err matters more
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Events) start() error {
+	const point = "inet_sock_set_state"
+	types := btf.NewCache()
+	l, err := loadLayout(types)
+	if err != nil {
+		return err
+	}
+	if l.parameters(point) < 3 {
+		return &Error{"btf", "vmlinux", &missing{"tracepoint " + point}}
+	}
+	b := &builder{layout: l, spaces: e.spaces}
+	e.tell(b)
+	specs := map[string]*ebpf.ProgramSpec{point: spec(point, ebpf.AttachTraceRawTp, b.finish())}
+	c, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{Programs: specs}, ebpf.CollectionOptions{Cache: types})
+	if err != nil {
+		return &Error{"load", point, err}
+	}
+	e.program = c.Programs[point]
+	if e.link, err = link.AttachTracing(link.TracingOptions{Program: e.program, AttachType: ebpf.AttachTraceRawTp}); err != nil {
+		return &Error{"attach", point, err}
+	}
+	return nil
+}
+
+// tell puts an event into the queue.
+func (e *Events) tell(b *builder) {
+	l := b.layout
+	b.add(
+		argument(rSock, 0), argument(rOld, 1), argument(rNew, 2),
+		asm.LoadMem(asm.R2, rSock, l.protocol, asm.Half),
+		asm.And.Imm(asm.R2, 0xff), // before Linux 5.6 it was a byte
+		asm.JNE.Imm(asm.R2, protocolTCP, exit),
+		asm.LoadMem(asm.R2, rSock, l.net, asm.DWord),
+		asm.LoadMem(asm.R2, asm.R2, l.inum, asm.Word),
+	)
+	b.inSpaces()
+	b.add(
+		asm.StoreMem(asm.R10, valueAt+eventSpace, asm.R2, asm.Word),
+		asm.StoreMem(asm.R10, valueAt+eventOld, rOld, asm.Half),
+		asm.StoreMem(asm.R10, valueAt+eventNew, rNew, asm.Half),
+	)
+	b.now()
+	b.add(
+		asm.StoreMem(asm.R10, valueAt+eventAt, asm.R0, asm.DWord),
+		asm.LoadMapPtr(asm.R1, e.queue.FD()),
+		asm.Mov.Reg(asm.R2, asm.R10), asm.Add.Imm(asm.R2, valueAt),
+		asm.Mov.Imm(asm.R3, 0),
+		asm.FnMapPushElem.Call(),
+	)
+}
+
+// Read takes the events out of the queue, in the order of their times.
+func (e *Events) Read() (all []Event, err error) {
+	b := make([]byte, eventBytes)
+	for {
+		err := e.queue.LookupAndDelete(nil, &b)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			break
+		}
+		if err != nil {
+			return nil, &Error{"read", "events", err}
+		}
+		state := func(at int) sockstate.State { return sockstate.State(binary.NativeEndian.Uint16(b[at:])) }
+		all = append(all, Event{
+			At: int64(binary.NativeEndian.Uint64(b[eventAt:])), Namespace: slices.Index(e.spaces, binary.NativeEndian.Uint32(b[eventSpace:])),
+			Old: state(eventOld), New: state(eventNew),
+		})
+	}
+	slices.SortStableFunc(all, func(a, b Event) int { return int(a.At - b.At) }) // CPUs put them in side by side
+	return all, nil
+}
+
+// Close ends the watch.
+func (e *Events) Close() error {
+	var errs []error
+	if e.link != nil {
+		errs = append(errs, e.link.Close())
+	}
+	if e.program != nil {
+		errs = append(errs, e.program.Close())
+	}
+	if e.queue != nil {
+		errs = append(errs, e.queue.Close())
+	}
+	*e = Events{}
+	return errors.Join(errs...)
+}

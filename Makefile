@@ -4,6 +4,7 @@
 # test: everything     race: once more with the race detector, where goroutines share memory
 # lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
 # check-html: pages of HTML in a headless browser, if there is one, and other formats by readers of others
+# test-fleet: loads by real engines on a cluster of namespaces: Slurm, Open MPI, and ssh by a stand-in
 # torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root, races of a drain over and over, and 20,000 simulated sweeps; test has
 # some of each
 
@@ -37,7 +38,7 @@ endef
 # What is built does not depend on the directory, so that a second clone takes it from the cache of the first.
 export GOFLAGS := $(filter-out -trimpath,$(GOFLAGS)) -trimpath
 
-.PHONY: build share install dist test race torture lint fmt fuzz check-html bench drain-gallery clean
+.PHONY: build share install dist test test-fleet race torture lint fmt fuzz check-html bench drain-gallery clean
 
 build:
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
@@ -119,6 +120,13 @@ lint:
 
 fmt:
 	$(LINT) fmt ./...
+
+# The programs that are missing, by the packages that have them. Without them the test skips, and says which.
+test-fleet:
+	@missing=; for program in slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client munged:munge mpirun:openmpi-bin ip:iproute2; do \
+		PATH=$$PATH:/usr/sbin command -v "$${program%:*}" >/dev/null || missing="$$missing $${program#*:}"; done; \
+	$(INSTALL_MISSING)
+	PATH=$$PATH:/usr/sbin LASTACK_FLEET=1 CGO_ENABLED=0 go test -vet=off -count 1 -run '^TestEngines$$' -v ./bench/fleet
 
 # Pages in a headless browser: they load nothing, fit any width, and pass axe-core. Readers of others find the numbers of records.
 check-html: build

@@ -271,8 +271,9 @@ func (g *Generator) work(w *worker, opened chan<- error) {
 	}
 }
 
-// startLate is how long ago StartAt may be when Start is called.
-const startLate = 50 * time.Millisecond
+// startLate is how long ago StartAt may be when Start is called. A load that is no later than that catches up, and its lag and Result.Late say
+// by how much it was.
+const startLate = 2 * time.Second
 
 // startLead is how long before StartAt the workers get the moment on the monotonic clock; they wait for it themselves. Adjustments of
 // CLOCK_REALTIME until then are respected.

@@ -77,10 +77,10 @@ func startTogether(t *testing.T, l *lab, target netip.AddrPort, moment time.Time
 
 func TestStartAtIsOver(t *testing.T) {
 	l := newLab(t)
-	g := l.newLoad(Config{Plan: loadOf(1, l.listen("127.0.0.1:0", 16)), StartAt: time.Now().Add(-2 * time.Second)})
+	g := l.newLoad(Config{Plan: loadOf(1, l.listen("127.0.0.1:0", 16)), StartAt: time.Now().Add(-5 * time.Second)})
 	err := g.Start(context.Background())
-	if !errors.As(err, new(*sockstate.ValueError)) || !strings.Contains(err.Error(), "is 2") || !strings.Contains(err.Error(), "s ago") {
-		t.Errorf("%v, want a ValueError that says that it is 2 s ago", err)
+	if !errors.As(err, new(*sockstate.ValueError)) || !strings.Contains(err.Error(), "is 5") || !strings.Contains(err.Error(), "s ago") {
+		t.Errorf("%v, want a ValueError that says that it is 5 s ago", err)
 	}
 }
 

@@ -31,16 +31,24 @@ export LASTACK_TOKEN=%[5]s
 : "${LASTACK_RENDEZVOUS:=$(hostname):%[6]d}"
 export LASTACK_RENDEZVOUS
 # A shard whose result is not valid must not end the others.
-srun --kill-on-bad-exit=0 sh -c 'exec %[7]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json"' || true
-%[4]s merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || test $? = 3
-exec %[4]s report "$dir/run.json"
-`, s.Name, s.N, quote(s.dir()), quote(s.Program), quote(s.Token), s.Port, s.inner())
+srun --kill-on-bad-exit=0 sh -c '%[7]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || test $? = 3' || true
+%[8]s`, s.Name, s.N, quote(s.dir()), quote(s.Program), quote(s.Token), s.Port, s.inner(), s.merge())
 	return b.String()
 }
 
 // inner is the command line of a shard within the single quotes of a shell.
 func (s *Spec) inner() string {
 	return strings.ReplaceAll(quote(s.Program)+" run "+quoted(s.Run), "'", `'\''`)
+}
+
+// merge is the end of each script. Its exit code is that of lastack merge: 3 if the result is not valid, or a shard's record is missing.
+func (s *Spec) merge() string {
+	return fmt.Sprintf(`code=0
+%[1]s merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || code=$?
+# A record is missing if there is none of all.
+test ! -e "$dir/run.json" || %[1]s report "$dir/run.json"
+exit $code
+`, quote(s.Program))
 }
 
 func (s *Spec) mpi() string {
@@ -60,10 +68,8 @@ export LASTACK_TOKEN=%[5]s
 export LASTACK_RENDEZVOUS
 # A shard whose result is not valid must not end the others.
 mpirun -n %[1]d%[8]s --map-by ppr:1:node -x dir -x run_id -x LASTACK_TOKEN -x LASTACK_RENDEZVOUS ${MPIRUN_FLAGS:-} \
-  sh -c '%[9]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "$run_id" -q -o "$dir/shard-$OMPI_COMM_WORLD_RANK.json" || test $? = 3'
-%[2]s merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || test $? = 3
-exec %[2]s report "$dir/run.json"
-`, s.N, quote(s.Program), quote(s.dir()), s.Name, quote(s.Token), leader, s.Port, hosts, s.inner())
+  sh -c '%[9]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "$run_id" -q -o "$dir/shard-$OMPI_COMM_WORLD_RANK.json" >/dev/null || test $? = 3'
+%[10]s`, s.N, quote(s.Program), quote(s.dir()), s.Name, quote(s.Token), leader, s.Port, hosts, s.inner(), s.merge())
 }
 
 func (s *Spec) ssh() string {
@@ -89,7 +95,5 @@ for host; do
 done
 wait
 cat "$dir"/shard-*.err >&2
-%[2]s merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || test $? = 3
-exec %[2]s report "$dir/run.json"
-`, s.N, quote(s.Program), hosts, quote(s.dir()), s.Name, quote(s.Token), s.Port, s.inner())
+%[9]s`, s.N, quote(s.Program), hosts, quote(s.dir()), s.Name, quote(s.Token), s.Port, s.inner(), s.merge())
 }

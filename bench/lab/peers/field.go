@@ -29,7 +29,7 @@ type field struct {
 // httperfRate is above the capacity of one nginx worker.
 const httperfRate = 20_000
 
-// newField lists the contenders of a workload: lastack with either engine first, then the
+// newField lists the contenders of a workload: lastack with either engine first, and once observed in the kernel, then the
 // floor or the other tools.
 func newField(w workload, p programs, l load, dir string) field {
 	file := filepath.Join(dir, "lastack.json")
@@ -41,6 +41,7 @@ func newField(w workload, p programs, l load, dir string) field {
 	}
 
 	if !w.HTTP {
+		add(observed(p.Lastack, w, l, file))
 		add(floorContender(p.Self, w, l))
 		if w.Exchange == "none" {
 			return f

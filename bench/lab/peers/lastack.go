@@ -30,8 +30,26 @@ func lastack(path string, w workload, l load, engine, file string) contender {
 	}
 }
 
+// observed is lastack with its most costly observers, those in the kernel: its ratio is their cost. They need root.
+func observed(path string, w workload, l load, file string) contender {
+	flags := []string{"--trace", "on", "--census", "bpf"}
+	c := lastack(path, w, l, "uring", file)
+	c.Name += " " + strings.Join(flags, " ")
+	c.client.args = append(c.client.args, flags...)
+	c.client.codes = append(c.client.codes, lastackError)
+	read := c.read
+	c.read = func(e ended) (result, error) {
+		if e.code == lastackError {
+			return result{}, &unavailableError{Reason: lab.LastLine(e.stderr)}
+		}
+		return read(e)
+	}
+	return c
+}
+
 // Exit codes of lastack.
 const (
+	lastackError = 1 // an observer that was asked for and is not allowed
 	lastackUsage = 2 // no such engine in this version, or none on this kernel
 	lastackDoubt = 3 // a result, marked as not valid
 )

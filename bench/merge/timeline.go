@@ -3,6 +3,7 @@ package merge
 import (
 	"cmp"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -43,13 +44,38 @@ func (t *timeline) add(r *record.Run) error {
 	if every <= 0 {
 		every = 1
 	}
+	at := make([]slot, len(r.Timeline))
 	for i := range r.Timeline {
 		iv := &r.Timeline[i]
-		at := slot{int64(math.Round(iv.TS / every)), iv.Phase}
-		if t.rows[at] == nil {
-			t.rows[at] = new(row)
+		at[i] = slot{int64(math.Round(iv.TS / every)), iv.Phase}
+		if t.rows[at[i]] == nil {
+			t.rows[at[i]] = new(row)
 		}
-		if err := t.rows[at].add(iv); err != nil {
+	}
+	return inParallel(func(worker, workers int) error {
+		for i := range at {
+			if int(uint64(at[i].at)%uint64(workers)) != worker { // a row is one worker's
+				continue
+			}
+			if err := t.rows[at[i]].add(&r.Timeline[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inParallel calls f once for each worker, and returns when all are done. Decoding and compressing the histograms takes most of the time.
+func inParallel(f func(worker, workers int) error) error {
+	workers := runtime.GOMAXPROCS(0)
+	errs := make([]error, workers)
+	var wait sync.WaitGroup
+	for w := range workers {
+		wait.Go(func() { errs[w] = f(w, workers) })
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
 			return err
 		}
 	}
@@ -114,23 +140,14 @@ func (t *timeline) intervals() ([]record.Interval, error) {
 	slices.SortFunc(at, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(slices.Index(phases, a.phase), slices.Index(phases, b.phase)), cmp.Compare(a.at, b.at), cmp.Compare(a.phase, b.phase))
 	})
-	all, errs := make([]record.Interval, len(at)), make([]error, len(at))
-	const workers = 4 // compressing the histograms takes most of the time
-	var wait sync.WaitGroup
-	for w := range workers {
-		wait.Go(func() {
-			for i := w; i < len(at); i += workers {
-				all[i], errs[i] = t.rows[at[i]].interval(t.shared)
-			}
-		})
-	}
-	wait.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
+	all := make([]record.Interval, len(at))
+	return all, inParallel(func(worker, workers int) (err error) {
+		for i := worker; i < len(at) && err == nil; i += workers {
+			all[i], err = t.rows[at[i]].interval(t.shared)
+			*t.rows[at[i]] = row{} // to be freed
 		}
-	}
-	return all, nil
+		return err
+	})
 }
 
 func (w *row) interval(shared bool) (record.Interval, error) {

@@ -36,8 +36,11 @@ type intake struct {
 	last    byte // the last byte that is not white space, outside of texts
 	isKey   bool
 	key     string
-	letters []byte            // of a key, as far as it counts
-	keys    map[string]string // the keys met, so that each is made once
+	// cutting: the text is a histogram of the timeline, and goes to histogram.
+	cutting   bool
+	histogram []byte
+	letters   []byte            // of a key, as far as it counts
+	keys      map[string]string // the keys met, so that each is made once
 
 	inTimeline                bool
 	values, containers, texts int
@@ -48,6 +51,9 @@ type intake struct {
 type piece struct {
 	text []byte
 	at   int64
+	// histograms were cut out of the text, see cutHistogram.
+	histograms []histogramText
+	restored   bool
 }
 
 // A piece has pieceSize bytes before the next begins, and an interval too long for maxPiece is none.
@@ -112,6 +118,17 @@ func (in *intake) scan(b []byte) error {
 			if err != nil {
 				return err
 			}
+			if in.cutting {
+				end := i + n
+				if !in.inText {
+					end-- // its quote
+				}
+				in.histogram = append(in.histogram, b[i:end]...)
+				done = end
+				if !in.inText {
+					in.cutHistogram()
+				}
+			}
 			i += n - 1
 			continue
 		}
@@ -138,6 +155,10 @@ func (in *intake) scan(b []byte) error {
 			in.stopped = true
 		case c == '"':
 			in.inText, in.letters = true, in.letters[:0]
+			if in.inTimeline && !in.isKey && strings.EqualFold(in.key, "hdr") {
+				store(i + 1)
+				in.cutting, in.histogram = true, in.histogram[:0]
+			}
 		case c == '{' || c == '[':
 			if err := in.enter(c == '[', i); err != nil {
 				return err
@@ -197,7 +218,7 @@ func (in *intake) begin(at int64) {
 	if len(in.timeline) > 0 {
 		room = in.pieceSize + spare
 	}
-	in.timeline = append(in.timeline, piece{append(make([]byte, 0, room), '['), at})
+	in.timeline = append(in.timeline, piece{text: append(make([]byte, 0, room), '['), at: at})
 }
 
 func (in *intake) end(comma bool) {
@@ -261,6 +282,9 @@ func (in *intake) scanText(b []byte) (n int, err error) {
 }
 
 func (in *intake) setKey(letters []byte) {
+	if in.inTimeline && bytes.IndexByte(letters, '\\') >= 0 {
+		in.timeline[len(in.timeline)-1].restore()
+	}
 	key, known := in.keys[string(letters)]
 	if !known {
 		key = string(letters)
@@ -318,6 +342,10 @@ func isScalar(c byte) bool {
 
 // decode decodes what was taken.
 func (in *intake) decode(run *Run) error {
+	if in.cutting { // the text ends in it
+		p := &in.timeline[len(in.timeline)-1]
+		p.text = append(p.text, in.histogram...)
+	}
 	err := json.Unmarshal(in.rest, run)
 	if err != nil && !in.afterTimeline(err) {
 		return in.restFault(err)
@@ -326,10 +354,16 @@ func (in *intake) decode(run *Run) error {
 	parts := make([][]Interval, len(in.timeline))
 	for i := range in.timeline {
 		p := &in.timeline[i]
-		if err := json.Unmarshal(p.text, &parts[i]); err != nil {
-			return decodeFault{p.text, func(offset int64) int64 { return p.at + offset - 1 }, in.size, "timeline"}.of(err)
+		if json.Unmarshal(p.text, &parts[i]) != nil {
+			// The decoder says where, so it gets the text as it was.
+			p.restore()
+			parts[i] = nil
+			if err := json.Unmarshal(p.text, &parts[i]); err != nil {
+				return decodeFault{p.text, func(offset int64) int64 { return p.at + offset - 1 }, in.size, "timeline"}.of(err)
+			}
 		}
-		p.text = nil // to be freed
+		p.putBack(parts[i])
+		p.text, p.histograms = nil, nil // to be freed
 		n += len(parts[i])
 	}
 	if err != nil {

@@ -109,6 +109,15 @@ func TestPieces(t *testing.T) {
 		head + `"timeline":[{},{}`,
 		head + `"timeline":[{},{}]`,
 		head + `"timeline":{"a":1}}`,
+		head + `"timeline":[{"lifecycle":{"hdr":"SElT+/x=","count":1}},{"connect":{"hdr":"QUJD"},"lifecycle":{"hdr":""}},{"connect":{"HDR":"#0","hdr":"x y"}}]}`,
+		head + `"timeline":[{"lifecycle":{"hdr":"QUJD"},"connect":{"hdr":"\u0023\u0030"}},{"lifecycle":{"hdr":"REVG"}}]}`,
+		head + `"timeline":[{"lifecycle":{"hdr":"QUJD"},"connect":{"\u0068dr":"#0"}},{"lifecycle":{"hdr":"REVG"}}]}`,
+		head + `"timeline":[{"lifecycle":{"hdr":"QUJD"}},{"x":{"hdr":"REVG"},"connect":{"hdr":["R0hJ"]}}]}`,
+		head + `"timeline":[{"lifecycle":{"hdr":"QUJD"}},{"connect":{"hdr":"R` + "\x01" + `J"}}]}`,
+		head + `"timeline":[{"lifecycle":{"hdr":"QUJD"}},{"connect":{"hdr":"` + "\xff" + `é"}}]}`,
+		head + `"timeline":[{"lifecycle":{"hdr":"QUJD"}},{"connect":{"hdr":"REV`,
+		head + `"timeline":[{"lifecycle":{"hdr":"QUJD"}},{"connect":{"hdr":"REVG"},"t_s":x}]}`,
+		head + `"timeline":[{"lifecycle":{"hdr":"QUJD"}},{"connect":{"hdr":"REVG"},"t_s":"x"}]}`,
 		head + `"timeline"[{}]}`,
 		head + `"timeline":5[{}]}`,
 	} {
@@ -152,7 +161,7 @@ func samePieces(t *testing.T, text []byte, size int) {
 func FuzzPieces(f *testing.F) {
 	for _, text := range []string{
 		`{"schema":"lastack.run/v1","timeline":[{"t_s":1},{"t_s":2,"client":{"TIME_WAIT":1}}],"warnings":["w\"]"]}`,
-		`{"timeline":[],"plan":{"groups":[{"targets":["a"]}]}}`, `{"timeline":[1,]}`, "{}\n{}",
+		`{"timeline":[{"lifecycle":{"hdr":"QUJD"}},{"connect":{"hdr":"REVG","Hdr":"#0"}}]}`, `{"timeline":[],"plan":{"groups":[{"targets":["a"]}]}}`, `{"timeline":[1,]}`, "{}\n{}",
 	} {
 		f.Add([]byte(text), 1)
 	}

@@ -1,14 +1,48 @@
 package record
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"lastack/sockstate"
 )
 
 // LatencySum adds latencies, bucket by bucket: the sum is what one histogram of all their values would be. The zero value is empty.
-type LatencySum struct{ sum *hdr.PackedHistogram }
+//
+// A merge of many records adds tens of thousands of them. So the sum is an array, in pages of which it has those with values, and an encoded
+// histogram is added to it without making one.
+type LatencySum struct {
+	pages []*[pageBuckets]uint32
+	// over has what does not fit into them, in units of 2^32.
+	over  map[int]int64
+	count int64
+}
+
+const (
+	pageBuckets = 256
+	// Of the buckets of HdrHistogram with three digits and 1 ns as the smallest value, the first 2048 hold one value each, and each following
+	// 1024 twice as many as those before.
+	subBuckets = 1024
+	numBuckets = (highestMagnitude + 2) * subBuckets
+	// highestMagnitude is by how often the last buckets' width has doubled.
+	highestMagnitude = 31
+)
+
+// bucketOf is the number of the bucket that holds a value; bucketValue is the smallest value of a bucket.
+func bucketOf(ns int64) int {
+	magnitude := max(bits.Len64(uint64(ns))-11, 0)
+	return magnitude*subBuckets + int(ns>>magnitude)
+}
+
+func bucketValue(i int) int64 {
+	magnitude := max(i/subBuckets-1, 0)
+	return int64(i-magnitude*subBuckets) << magnitude
+}
 
 // Add adds a latency. The error is ErrNoHistogram, or says how the encoding is damaged.
 func (s *LatencySum) Add(l *Latency) error {
@@ -19,8 +53,20 @@ func (s *LatencySum) Add(l *Latency) error {
 		return ErrNoHistogram
 	case len(l.Hdr) > maxText:
 		return errors.New("the latency histogram is damaged: it is too long")
+	case l.Count > math.MaxInt64-s.count:
+		return errors.New("the latency histogram is damaged: it holds more values than there can be")
 	}
-	// The packed form takes memory by its values, and not by the range that it claims.
+	d := decoders.Get().(*decoder)
+	defer decoders.Put(d)
+	if counts, ok := d.decode(l.Hdr); ok {
+		n, total, ok := s.addCounts(counts, 1)
+		if ok && total == l.Count {
+			return nil
+		}
+		s.addCounts(counts[:n], -1)
+	}
+	// The library takes what is encoded in another way, or says what is wrong. The packed form takes memory by its values, and not by the
+	// range that it claims.
 	h, err := hdr.DecodePacked([]byte(l.Hdr))
 	if err != nil {
 		return fmt.Errorf("the latency histogram is damaged: %w", err)
@@ -28,43 +74,98 @@ func (s *LatencySum) Add(l *Latency) error {
 	if err := l.check(h); err != nil {
 		return err
 	}
-	if s.sum == nil {
-		s.sum = h
-		return nil
-	}
-	if s.sum.Merge(h) != 0 {
-		return errors.New("the latency histogram is damaged: it has values outside of its range")
+	for ns, n := range h.ForEachBucket {
+		s.add(bucketOf(ns), n)
 	}
 	return nil
 }
 
+func (s *LatencySum) add(bucket int, n int64) {
+	if s.pages == nil {
+		s.pages = make([]*[pageBuckets]uint32, numBuckets/pageBuckets)
+	}
+	s.count += n
+	p := s.pages[uint(bucket)/pageBuckets]
+	if p == nil {
+		p = new([pageBuckets]uint32)
+		s.pages[uint(bucket)/pageBuckets] = p
+	}
+	sum := int64(p[uint(bucket)%pageBuckets]) + n
+	p[uint(bucket)%pageBuckets] = uint32(sum)
+	if over := sum >> 32; over != 0 {
+		if s.over == nil {
+			s.over = make(map[int]int64)
+		}
+		s.over[bucket] += over
+	}
+}
+
+// addCounts adds encoded buckets, sign times: the count of each, or, as a negative number, how many have none. It returns how many bytes it
+// has added, the sum of their counts, and whether that was all.
+func (s *LatencySum) addCounts(b []byte, sign int64) (n int, total int64, ok bool) {
+	for at := int64(0); n < len(b); {
+		u, length := uint64(b[n]), 1
+		if u >= 0x80 {
+			// A number of nine bytes is encoded otherwise than here, and no count has so many.
+			if u, length = binary.Uvarint(b[n:min(n+8, len(b))]); length <= 0 {
+				return n, total, false
+			}
+		}
+		v := int64(u>>1) ^ -int64(u&1) // zigzag
+		n += length
+		switch {
+		case v < 0:
+			at -= v
+			continue
+		case at >= numBuckets || v > math.MaxInt64/numBuckets:
+			return n - length, total, false
+		case v > 0:
+			s.add(int(at), sign*v)
+			total += v
+		}
+		at++
+	}
+	return n, total, true
+}
+
 // Latency is the sum.
 func (s *LatencySum) Latency() (Latency, error) {
-	if s.sum == nil {
+	if s.count == 0 {
 		return Latency{}, nil
 	}
-	return newLatency(s.sum, s.sum.Encode)
+	h := hdr.NewPacked(sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits)
+	for ns, n := range s.Buckets {
+		if err := h.RecordValues(ns, n); err != nil {
+			return Latency{}, fmt.Errorf("the latency histogram is damaged: %w", err)
+		}
+	}
+	return newLatency(h, h.Encode)
 }
 
 // Count is how many values there are.
-func (s *LatencySum) Count() int64 {
-	if s.sum == nil {
-		return 0
-	}
-	return s.sum.TotalCount()
-}
+func (s *LatencySum) Count() int64 { return s.count }
 
 // SumNs is the sum of the values, as far as their buckets tell.
 func (s *LatencySum) SumNs() float64 {
-	if s.sum == nil {
-		return 0
+	sum := 0.0
+	for ns, n := range s.Buckets {
+		width := int64(1) << max(bits.Len64(uint64(ns))-11, 0)
+		sum += float64(n) * float64(ns+width/2)
 	}
-	return s.sum.Mean() * float64(s.sum.TotalCount())
+	return sum
 }
 
 // Buckets yields the buckets that have values, in their order: the smallest value of each in nanoseconds, and how many it has.
 func (s *LatencySum) Buckets(yield func(ns, count int64) bool) {
-	if s.sum != nil {
-		s.sum.ForEachBucket(yield)
+	for i, p := range s.pages {
+		if p == nil {
+			continue
+		}
+		for k, n := range p {
+			bucket := i*pageBuckets + k
+			if n := int64(n) + s.over[bucket]<<32; n > 0 && !yield(bucketValue(bucket), n) {
+				return
+			}
+		}
 	}
 }

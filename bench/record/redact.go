@@ -124,6 +124,9 @@ func secretBeforeColon(before, name string) bool {
 
 // redactValues replaces the values of NAME=value, --flag value, ?parameter=value and "name": "value" whose names stand for secrets.
 func redactValues(s string) string {
+	if !mayHaveValues(s) {
+		return s
+	}
 	var b strings.Builder
 	done := 0
 	quote := byte(0) // the quote around s[i]
@@ -154,6 +157,14 @@ func redactValues(s string) string {
 		i, done = end, end
 	}
 	return b.String() + s[done:]
+}
+
+// mayHaveValues is false for most texts, and for histograms, of which a record may have megabytes.
+func mayHaveValues(s string) bool {
+	if strings.IndexByte(strings.TrimRight(s, "="), '=') >= 0 {
+		return true
+	}
+	return strings.IndexByte(s, '"') >= 0 || strings.IndexByte(s, ' ') >= 0 || strings.IndexByte(s, '\t') >= 0
 }
 
 // valueAfter finds the value after the name s[begin:end]. quote is the quote around the name, or 0. from equals to if there is no value.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -68,18 +69,11 @@ func (o *mergeOptions) merge(cmd *cobra.Command, files []string) error {
 	}
 	defer p.close()
 	var m merge.Merger
-	for _, path := range files {
-		if path == "-" {
-			err = addStream(&m, cmd.InOrStdin())
-		} else {
-			var r *record.Run
-			if r, err = readRecord(nil, path); err == nil {
-				m.Add(path, r)
-			}
+	for part := range readAhead(parts(cmd.InOrStdin(), files)) {
+		if part.err != nil {
+			return part.err
 		}
-		if err != nil {
-			return err
-		}
+		m.Add(part.name, part.run)
 	}
 	run, err := m.Result(o.partial)
 	if e, ok := errors.AsType[*merge.Error](err); ok {
@@ -100,25 +94,79 @@ func (o *mergeOptions) merge(cmd *cobra.Command, files []string) error {
 // mostStream is as many bytes as standard input may have: a thousand records of a long run.
 const mostStream = 8 << 30
 
-// addStream adds the records of a stream, one after the other.
-func addStream(m *merge.Merger, stdin io.Reader) error {
-	d := json.NewDecoder(io.LimitReader(stdin, mostStream))
-	for n := 1; ; n++ {
-		var text json.RawMessage
-		err := d.Decode(&text)
-		switch name := fmt.Sprintf("standard input, record %d", n); {
-		case errors.Is(err, io.EOF) && n > 1:
-			return nil
-		case errors.Is(err, io.EOF):
-			return errors.New("standard input is empty: want the records of shards, one after the other")
-		case err != nil:
-			return fmt.Errorf("%s: it is not JSON, or ends too early: want records that lastack run -o FILE.json wrote", name)
-		default:
-			r, err := record.Read(bytes.NewReader(text))
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+// part is the record of a shard, or why there is none.
+type part struct {
+	name string
+	run  *record.Run
+	err  error
+}
+
+// parts reads the records of files, of which - is standard input.
+func parts(stdin io.Reader, files []string) iter.Seq[part] {
+	return func(yield func(part) bool) {
+		for _, path := range files {
+			if path == "-" {
+				for p := range streamed(stdin) {
+					if !yield(p) {
+						return
+					}
+				}
+				continue
 			}
-			m.Add(name, r)
+			r, err := readRecord(nil, path)
+			if !yield(part{path, r, err}) {
+				return
+			}
+		}
+	}
+}
+
+// readAhead reads the next one while the caller adds the last.
+func readAhead(all iter.Seq[part]) iter.Seq[part] {
+	return func(yield func(part) bool) {
+		next, done := make(chan part), make(chan struct{})
+		defer close(done)
+		go func() {
+			defer close(next)
+			for p := range all {
+				select {
+				case next <- p:
+				case <-done:
+					return
+				}
+			}
+		}()
+		for p := range next {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// streamed reads the records of a stream, one after the other.
+func streamed(stdin io.Reader) iter.Seq[part] {
+	return func(yield func(part) bool) {
+		d := json.NewDecoder(io.LimitReader(stdin, mostStream))
+		for n := 1; ; n++ {
+			var text json.RawMessage
+			err := d.Decode(&text)
+			p := part{name: fmt.Sprintf("standard input, record %d", n)}
+			switch {
+			case errors.Is(err, io.EOF) && n > 1:
+				return
+			case errors.Is(err, io.EOF):
+				p.err = errors.New("standard input is empty: want the records of shards, one after the other")
+			case err != nil:
+				p.err = fmt.Errorf("%s: it is not JSON, or ends too early: want records that lastack run -o FILE.json wrote", p.name)
+			default:
+				if p.run, err = record.Read(bytes.NewReader(text)); err != nil {
+					p.err = fmt.Errorf("%s: %w", p.name, err)
+				}
+			}
+			if !yield(p) || p.err != nil {
+				return
+			}
 		}
 	}
 }

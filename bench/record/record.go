@@ -31,6 +31,7 @@ type Run struct {
 	Schema  string `json:"schema"`
 	Version string `json:"version"`
 	Kind    string `json:"kind"`
+	Build   *Build `json:"build,omitempty"`
 	// RunID is what the shards of one run have in common. A run of one process may have none.
 	RunID    string    `json:"run_id,omitempty"`
 	Started  time.Time `json:"started"`

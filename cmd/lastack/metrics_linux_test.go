@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,6 +88,9 @@ func TestMetrics(t *testing.T) {
 	load.untilEnd(t, run)
 
 	r := readRun(t, filepath.Join(dir, "run.json"))
+	if b := r.Build; b == nil || b.Go != runtime.Version() || b.System != runtime.GOOS+"/"+runtime.GOARCH {
+		t.Errorf("the record was made by %+v", b)
+	}
 	c, w := r.Connections, r.Warmup
 	for name, most := range map[string]int64{
 		"lastack_connections_attempted_total": c.Attempted + w.Attempted, "lastack_connections_opened_total": c.Opened + w.Opened,

@@ -65,6 +65,7 @@ func (f *resultFlags) finish(ctx context.Context, cmd *cobra.Command, out *outpu
 	for _, t := range f.bounds {
 		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
 	}
+	run.Build = recordedBuild()
 	run.Redact()
 	code := codeOfRun(run)
 	// Save to files first, since stdout and stderr may block. Save to pipes last, since they may block too.

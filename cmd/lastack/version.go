@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"lastack/bench/record"
 )
 
 // version is set when linking (-X main.version=v1.2.3).
@@ -50,6 +52,12 @@ func versionString() string {
 		short += "-dirty"
 	}
 	return short
+}
+
+// recordedBuild is what a record says of this program.
+func recordedBuild() *record.Build {
+	b := readBuild()
+	return &record.Build{Commit: b.revision, Changed: b.modified, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
 }
 
 func newVersion() *cobra.Command {

@@ -182,3 +182,21 @@ func TestNative(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkScrape is what an interval and a scrape cost the process of a run.
+func BenchmarkScrape(b *testing.B) {
+	f := Run(testBuild)
+	ivs := intervals(b, 3)
+	b.Run("interval", func(b *testing.B) {
+		for b.Loop() {
+			f.See(record.Event{Interval: &ivs[0]})
+		}
+	})
+	for name, protobuf := range map[string]bool{"text": false, "protobuf": true} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				f.exposition(protobuf)
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -145,6 +146,48 @@ func TestTraceOfEveryPolicy(t *testing.T) {
 					}
 				}
 			}
+		})
+	}
+}
+
+// A delay comes back as the time in the state that it makes: none is shorter. That the median is near too, what takes a minute, and a million connections,
+// are measured with LASTACK_LONG=1.
+func TestTraceOfDelays(t *testing.T) {
+	t.Parallel()
+	long := os.Getenv("LASTACK_LONG") != ""
+	for _, tt := range []struct {
+		name          string
+		long          bool
+		n             int64
+		closes, onEOF string
+		sysctl        []string
+		settle        time.Duration
+		side, state   string
+		least, most   time.Duration // of the shortest, of the longest
+		median        time.Duration // within 2 %
+	}{
+		{name: "CLOSE_WAIT", n: 64, closes: "client:fin", onEOF: "delay=50ms", side: "server", state: "CLOSE_WAIT", least: 50 * time.Millisecond, most: time.Minute, median: 50 * time.Millisecond},
+		{name: "FIN_WAIT_2", long: true, n: 500, closes: "client:fin", onEOF: "never", sysctl: []string{"net.ipv4.tcp_fin_timeout=3"}, settle: 6 * time.Second, side: "client", state: "FIN_WAIT_2", least: 3 * time.Second, most: 3200 * time.Millisecond},
+		{name: "TIME_WAIT", long: true, n: 2000, closes: "client:fin", onEOF: "close", settle: 66 * time.Second, side: "client", state: "TIME_WAIT", least: time.Minute, most: 62060 * time.Millisecond},
+		{name: "a million", long: true, n: 1_000_000, closes: "client:rst", onEOF: "close", side: "client", state: "ESTABLISHED", most: time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.long && !long {
+				t.Skip("up to 70 s: set LASTACK_LONG=1")
+			}
+			t.Parallel()
+			f := carryTraced(t, trial{
+				Spec: sandbox.Spec{Topology: sandbox.Lo, Sysctls: sysctls(t, tt.sysctl...)}, Plan: counted(t, tt.n, tt.closes, tt.onEOF, "echo:1,1"), Settle: tt.settle,
+			})
+			l := f.Run.States.Dwell[tt.side][tt.state]
+			us := func(d time.Duration) float64 { return float64(d) / 1e3 }
+			if l.Count != tt.n || l.MinUs < us(tt.least) || l.MaxUs > us(tt.most) {
+				t.Errorf("%d times in %s, %g to %g µs, want %d from %v to %v", l.Count, tt.state, l.MinUs, l.MaxUs, tt.n, tt.least, tt.most)
+			}
+			if m := us(tt.median); long && m > 0 && (l.P50Us < m || l.P50Us > 1.02*m) {
+				t.Errorf("the median is %g µs, want %g", l.P50Us, m)
+			}
+			t.Logf("%s: %d, %.6g to %.6g µs, median %.6g", tt.state, l.Count, l.MinUs, l.MaxUs, l.P50Us)
 		})
 	}
 }

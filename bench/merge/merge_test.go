@@ -309,3 +309,21 @@ func TestPartial(t *testing.T) {
 		t.Errorf("missing %v, verdict %+v", r.ShardsMissing, r.Verdict)
 	}
 }
+
+// A plateau's intervals are between those in which it opens and closes.
+func TestPhases(t *testing.T) {
+	t.Parallel()
+	shards, _ := made(t, rand.New(rand.NewPCG(6, 6)), 2)
+	for _, r := range shards {
+		for i := range r.Timeline {
+			r.Timeline[i].Phase = record.Phases()[i]
+		}
+	}
+	var got []string
+	for _, iv := range merged(t, false, shards...).Timeline {
+		got = append(got, iv.Phase)
+	}
+	if d := cmp.Diff(record.Phases(), got); d != "" {
+		t.Error(d)
+	}
+}

@@ -89,13 +89,17 @@ ALONE := ./bench ./loadgen
 # What takes longest begins first: the command line, and beside it what mostly waits for the kernel. What only computes comes last, on both cores.
 LONGEST := ./cmd/lastack ./bench/drain ./sockstate/sockio ./sockstate/teardown ./server
 
-# The first command compiles, on all cores, and links nothing: the others do. The second runs one package at a time, the third two: their
+# What only computes fills the CPUs while the loads of ALONE wait, and gives way to them.
+COMPUTE := ./bench/compare ./bench/sweep ./bench/record ./bench/merge ./bench/metric ./bench/model ./bench/preset ./bench/verdict ./report/...
+
+# The first command compiles, on all cores, and links nothing: the others do. Those of ALONE are tested one at a time, the rest two at a time: their
 # tests wait most of the time. All are without cgo, as the program is built. Vet is lint's.
 test: export CGO_ENABLED = 0
 test:
 	go list -export -test ./... >/dev/null
-	@failed=0; go test -vet=off -p 1 $(ALONE) || failed=1; \
-	go test -vet=off -p 2 $(LONGEST) $$(go list ./... | grep -vxF "$$(go list $(ALONE) $(LONGEST))") || failed=1; exit $$failed
+	@failed=0; nice -n 19 go test -vet=off -p 1 $(COMPUTE) & compute=$$!; \
+	go test -vet=off -p 1 $(ALONE) || failed=1; wait $$compute || failed=1; \
+	go test -vet=off -p 2 $(LONGEST) $$(go list ./... | grep -vxF "$$(go list $(ALONE) $(COMPUTE) $(LONGEST))") || failed=1; exit $$failed
 
 # The packages in which goroutines share memory. Left out: teardown, whose goroutines are the test's own, and packages whose tests
 # start the program over and over; what runs in them is raced in loadgen and server.

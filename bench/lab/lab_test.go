@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lastack/sockstate/socktest"
 )
 
 // program is one whose measuring is f.
@@ -88,7 +90,7 @@ func TestFind(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "weigh-tool")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\necho 1.2 >&2\nexit 1\n"), 0o755); err != nil {
+	if err := socktest.WriteProgram(path, strings.NewReader("#!/bin/sh\necho 1.2 >&2\nexit 1\n")); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))

@@ -1,9 +1,11 @@
 package process
 
 import (
-	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"lastack/sockstate/socktest"
 )
 
 // TestEndChain ends what is a new process all the time.
@@ -15,7 +17,7 @@ func TestEndChain(t *testing.T) {
 	}
 	for name, script := range scripts {
 		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		if err := socktest.WriteProgram(path, strings.NewReader("#!/bin/sh\n"+script+"\n")); err != nil {
 			t.Fatal(err)
 		}
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/sockstate/socktest"
 )
 
 // make installs packages only where somebody says so: not in a script, nor in a CI job.
@@ -28,7 +30,7 @@ func TestMakeAsksBeforeItInstalls(t *testing.T) {
 		"id":      "#!/bin/sh\necho 0\n",
 		"mk":      "include " + makefile + "\ntry:\n\t@missing=' one two'; \\\n\t$(INSTALL_MISSING)\nnone:\n\t@missing=; \\\n\t$(INSTALL_MISSING)\n",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+		if err := socktest.WriteProgram(filepath.Join(dir, name), strings.NewReader(text)); err != nil {
 			t.Fatal(err)
 		}
 	}

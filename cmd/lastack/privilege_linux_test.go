@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/binary"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/host"
+	"lastack/sockstate/socktest"
 )
 
 // effective lists the effective sets of a process's threads, each once.
@@ -125,14 +125,7 @@ func copyProgram(t *testing.T) string {
 	}
 	defer in.Close()
 	path := filepath.Join(dir, "lastack")
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
+	if err := socktest.WriteProgram(path, in); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(dir, 0o755); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"lastack/sockstate/socktest"
 )
 
 // TestScripts runs the command line as a shell would: testdata/script/*.txtar. Beside the commands of
@@ -141,13 +142,7 @@ func nobodysDir() (dir string, err error) {
 		return "", err
 	}
 	defer from.Close()
-	to, err := os.OpenFile(filepath.Join(dir, "lastack"), os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		return "", err
-	}
-	_, err = io.Copy(to, from)
-	// The mode of a new directory or file depends on the umask, this one does not.
-	return dir, errors.Join(err, to.Chmod(0o755), to.Close(), os.Chmod(dir, 0o777))
+	return dir, errors.Join(socktest.WriteProgram(filepath.Join(dir, "lastack"), from), os.Chmod(dir, 0o777))
 }
 
 // poll tries until done, which must be soon.

@@ -218,6 +218,7 @@ func TestParseTables(t *testing.T) {
 			{Source: netip.MustParseAddr("::1"), Destination: f.Servers[1]}:       {Open: 5, TimeWait: 1},
 		},
 	}
+	want.Ages[sockstate.Client][0], want.Ages[sockstate.Server][0] = 2, 2
 	want.Count[sockstate.Client] = states{sockstate.Established: 4, sockstate.FinWait2: 4, sockstate.TimeWait: 2}.array()
 	want.Count[sockstate.Server] = states{sockstate.Listen: 1, sockstate.Established: 4, sockstate.CloseWait: 4, sockstate.TimeWait: 2}.array()
 	if d := cmp.Diff(want, got, cmpAddr, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {

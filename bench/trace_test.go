@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/loadgen"
 	"lastack/sockstate"
 	"lastack/sockstate/trace"
 )
@@ -91,6 +92,40 @@ func TestExceptions(t *testing.T) {
 			}
 			if want := (record.Paths{Connections: 100, AsPredicted: tt.want}); paths != want {
 				t.Errorf("%+v, want %+v", paths, want)
+			}
+		})
+	}
+}
+
+// A trace that does not balance fails the check of it. What was not followed is not compared.
+func TestTraceChecks(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		trace trace.Result
+		want  []string // of entries, balance, resets
+	}{
+		{"all seen", trace.Result{Sent: []trace.Reset{{N: 3}}}, []string{"ok", "ok", "ok"}},
+		{"a reset unseen", trace.Result{Sent: []trace.Reset{{N: 2}}}, []string{"ok", "ok", "differs"}},
+		{"unbalanced", trace.Result{Sent: []trace.Reset{{N: 3}}, Lost: trace.Lost{Unbalanced: 2}}, []string{"ok", "differs", "ok"}},
+		{"no reasons", trace.Result{ResetReason: "this kernel has none"}, []string{"ok", "ok", "this kernel has none"}},
+		{"missed", trace.Result{Lost: trace.Lost{Missed: 1, Unbalanced: 1}}, []string{"the trace missed events", "the trace missed events", "the trace missed events"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &record.Run{Counters: map[string]int64{"TcpOutRsts": 3}, Settle: &record.Settle{Done: true}}
+			e := &experiment{traced: &tt.trace, result: &loadgen.Result{}}
+			var got []string
+			for _, c := range e.traceChecks(r) {
+				switch {
+				case c.NotRead != "":
+					got = append(got, c.NotRead)
+				case c.OK:
+					got = append(got, "ok")
+				default:
+					got = append(got, "differs")
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
 			}
 		})
 	}

@@ -160,8 +160,9 @@ func TestHandshakeFormatsNeedOne(t *testing.T) {
 }
 
 // A damaged record is shown as far as it goes.
-func TestHandshakeDamaged(t *testing.T) {
+func TestDamaged(t *testing.T) {
 	for _, text := range []string{
+		`{"schema":"lastack.run/v1","kind":"run","states":{"transitions":{"client":{"X":1}},"paths":{"client":{"connections":2,"as_predicted":1},"server":{}},"exceptions":[{}]}}`,
 		`{"schema":"lastack.run/v1","kind":"handshake","handshake":{}}`,
 		`{"schema":"lastack.run/v1","kind":"handshake","handshake":{"ladders":[{}]}}`,
 		`{"schema":"lastack.run/v1","kind":"handshake","handshake":{"ladders":[{"packets":[{"from":"client"}],"steps":[{"packet":1},{"packet":1,"arrival":true}],"client":{"states":[{"state":"X","step":9}]}}]}}`,

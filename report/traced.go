@@ -114,6 +114,9 @@ func tracedLead(run *record.Run) string {
 }
 
 func tracedPolicy(run *record.Run) string {
+	if len(run.Plan.Groups) == 0 {
+		return "the policy"
+	}
 	return cmp.Or(run.Plan.Groups[0].Close, "the policy")
 }
 

@@ -39,7 +39,7 @@ func (d *dwell) add(l *record.Latency) error {
 func (d *dwell) latency() (record.Latency, error) {
 	l, err := d.buckets.Latency()
 	if d.n > 0 {
-		l.MinUs, l.MeanUs, l.MaxUs = d.minUs, d.sum/float64(d.n), d.maxUs
+		l = l.Exactly(d.minUs, d.sum/float64(d.n), d.maxUs)
 	}
 	return l, err
 }
@@ -119,6 +119,29 @@ func (t *traces) of(side, state string) *dwell {
 	return t.dwell[side][state]
 }
 
+// leaveOut says why the traces are not in a record, and takes out the latencies that came from them.
+func (m *Merger) leaveOut(r *record.Run, why string) {
+	r.Warnings = append(r.Warnings, "states.transitions: missing, because "+why)
+	for i := range r.Groups {
+		untraced(&r.Groups[i].Result, why)
+	}
+	untraced(&r.Result, why)
+}
+
+func untraced(r *record.Result, why string) {
+	for name, from := range r.LatencySource {
+		if from != record.FromTrace {
+			continue
+		}
+		delete(r.Latency, name)
+		if r.LatencyAbsent == nil {
+			r.LatencyAbsent = make(map[string]string)
+		}
+		r.LatencyAbsent[name] = why
+	}
+	r.LatencySource = nil
+}
+
 // addTraces adds the sum of the traces to a record, if each connection is in one of them: every record has a trace, and no two shards are in one namespace, where
 // each trace has the connections of both.
 func (m *Merger) addTraces(r *record.Run) error {
@@ -127,10 +150,10 @@ func (m *Merger) addTraces(r *record.Run) error {
 	case t.traced == 0:
 		return nil
 	case t.traced < t.records:
-		r.Warnings = append(r.Warnings, fmt.Sprintf("states.transitions: missing, because %d of %d records have no trace of the kernel", t.records-t.traced, t.records))
+		m.leaveOut(r, fmt.Sprintf("%d of %d records have no trace of the kernel", t.records-t.traced, t.records))
 		return nil
 	case len(m.kernels()) < len(m.parts):
-		r.Warnings = append(r.Warnings, "states.transitions: missing, because shards in one network namespace traced each other's connections")
+		m.leaveOut(r, "shards in one network namespace traced each other's connections")
 		return nil
 	}
 	to, s := &r.States, &t.sum

@@ -122,10 +122,16 @@ func TestNoTraces(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 4))
 		shards, _ := made(t, rng, 3)
 		traced(t, rng, shards)
+		for _, s := range shards {
+			s.Latency["close"], s.LatencySource = s.Latency["lifecycle"], map[string]string{"close": record.FromTrace}
+		}
 		change(shards)
 		r := merged(t, false, shards...)
 		if r.States.Transitions != nil || r.States.Dwell != nil || len(r.Warnings) == 0 || r.Warnings[len(r.Warnings)-1] != "states.transitions: "+name {
 			t.Errorf("transitions %v, warnings %q", r.States.Transitions, r.Warnings)
+		}
+		if _, there := r.Latency["close"]; there || r.LatencySource != nil || "missing, because "+r.LatencyAbsent["close"] != name {
+			t.Errorf("%s: latency.close is there: %t, its source %q, absent %q", name, there, r.LatencySource, r.LatencyAbsent)
 		}
 	}
 }

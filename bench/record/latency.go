@@ -51,6 +51,15 @@ func newLatency(h histogram, encode func() ([]byte, error)) (Latency, error) {
 	return l, nil
 }
 
+// Exactly is l with what is known better than from its histogram. A quantile, which is the top of a bucket, is within it.
+func (l Latency) Exactly(minUs, meanUs, maxUs float64) Latency {
+	l.MinUs, l.MeanUs, l.MaxUs = minUs, meanUs, maxUs
+	for _, q := range []*float64{&l.P50Us, &l.P90Us, &l.P99Us, &l.P999Us} {
+		*q = min(max(*q, minUs), maxUs)
+	}
+	return l
+}
+
 // Summarize is NewLatency without the encoded histogram, so it cannot be merged and has no other
 // percentiles. h, in nanoseconds, may have any range and precision. An empty one makes the zero
 // Latency.

@@ -141,3 +141,12 @@ func TestSummarize(t *testing.T) {
 		t.Errorf("of a histogram up to 1000: %+v, want %+v", got, want)
 	}
 }
+
+// Quantiles are tops of buckets, and stay within what is exact.
+func TestExactly(t *testing.T) {
+	l := Latency{Count: 3, MinUs: 1, MeanUs: 2, P50Us: 4.9, P90Us: 7, P99Us: 7, P999Us: 7, MaxUs: 7}
+	want := Latency{Count: 3, MinUs: 5, MeanUs: 6, P50Us: 5, P90Us: 6.5, P99Us: 6.5, P999Us: 6.5, MaxUs: 6.5}
+	if got := l.Exactly(5, 6, 6.5); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

@@ -95,15 +95,6 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.Lookup("backlog").DefValue = quantity.FormatCount(server.DefaultBacklog)
 }
 
-// untraced is the spec of one of many runs, which are traced only if that was asked for: each would take longer to start.
-func (o *runOptions) untraced() setup.Spec {
-	s := o.spec
-	if s.Trace == bench.TraceAuto {
-		s.Trace = bench.TraceOff
-	}
-	return s
-}
-
 // registerClient adds the flags of requests.
 func registerClient(f *pflag.FlagSet, headers *[]string, connect, request *time.Duration) {
 	f.StringArrayVarP(headers, "header", "H", nil, "HTTP `HEADER`, 'Name: value' (repeatable); records keep only well-known values")

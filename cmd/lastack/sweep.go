@@ -151,7 +151,7 @@ func (o *sweepOptions) complete(cmd *cobra.Command) error {
 	if o.spec.Base, err = readBase(o.base); err != nil {
 		return err
 	}
-	o.spec.Run = o.untraced()
+	o.spec.Run = o.runOptions.spec
 	known := host.NetSysctls()
 	for _, text := range o.vary {
 		f, err := grid.ParseFactor(text, known)

@@ -123,7 +123,7 @@ func (o *tuneOptions) complete(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	spec := tune.Spec{Run: o.untraced(), Base: base, Keep: o.keep, Consent: o.yes, Goal: grid.Goal{Allow: float64(o.allow), Bounds: o.bounds}}
+	spec := tune.Spec{Run: o.spec, Base: base, Keep: o.keep, Consent: o.yes, Goal: grid.Goal{Allow: float64(o.allow), Bounds: o.bounds}}
 	o.bounds = nil // they are for the trials, not for the record
 	facts, err := tune.Read(cmd.Context(), &spec)
 	if err == nil {

@@ -16,9 +16,10 @@ type Tracer interface {
 	Stop() (*trace.Result, error)
 }
 
-// BPF traces by eBPF. Sockets is how many it can follow at once, 0: trace.DefaultSockets.
+// BPF traces by eBPF. Sockets and TimeWaits are how many of them it can follow at once, 0: trace.DefaultSockets.
 type BPF struct {
-	Sockets int
+	Sockets, TimeWaits int
+
 	running *trace.Trace
 }
 
@@ -27,7 +28,7 @@ func (*BPF) Name() string { return "bpf" }
 
 // Start implements Tracer.
 func (b *BPF) Start(f *sockstate.Filter, spaces []*netns.NS) (err error) {
-	b.running, err = trace.Start(trace.Config{Servers: f.Servers, Namespaces: spaces, Sockets: b.Sockets, TimeWaits: max(b.Sockets, trace.DefaultSockets)})
+	b.running, err = trace.Start(trace.Config{Servers: f.Servers, Namespaces: spaces, Sockets: b.Sockets, TimeWaits: b.TimeWaits})
 	return err
 }
 

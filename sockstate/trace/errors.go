@@ -30,7 +30,7 @@ func (e *Error) cause() error {
 // remedy says what to do.
 func (e *Error) remedy() string {
 	switch {
-	case e.Op == "btf":
+	case e.Op == "btf" && !errors.As(e.Err, new(*missing)):
 		return " (needs a kernel built with CONFIG_DEBUG_INFO_BTF)"
 	case errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EACCES):
 		return " (needs CAP_BPF and CAP_PERFMON in the initial user namespace)"

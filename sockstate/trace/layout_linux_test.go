@@ -118,7 +118,8 @@ func TestErrors(t *testing.T) {
 		{&Error{"map", "ports", errors.Join(unix.EPERM)}, "eBPF: map ports: operation not permitted (needs CAP_BPF and CAP_PERFMON in the initial user namespace)"},
 		{&Error{"load", "the programs", unix.EACCES}, "eBPF: load the programs: permission denied (needs CAP_BPF and CAP_PERFMON in the initial user namespace)"},
 		{&Error{"map", "sockets", unix.ENOMEM}, "eBPF: map sockets: cannot allocate memory (out of memory, or above the memory limit of the cgroup)"},
-		{&Error{"btf", "vmlinux", &missing{"tracepoint timer_start"}}, "eBPF: btf vmlinux: this kernel has no tracepoint timer_start (needs a kernel built with CONFIG_DEBUG_INFO_BTF)"},
+		{&Error{"btf", "vmlinux", &missing{"tracepoint timer_start"}}, "eBPF: btf vmlinux: this kernel has no tracepoint timer_start"},
+		{&Error{"btf", "vmlinux", unix.ENOENT}, "eBPF: btf vmlinux: no such file or directory (needs a kernel built with CONFIG_DEBUG_INFO_BTF)"},
 	} {
 		if got := tt.err.Error(); got != tt.want {
 			t.Errorf("%s, want %s", got, tt.want)

@@ -18,8 +18,9 @@ type Result struct {
 	TimeWaits, FinWait2 [sockstate.NumSides]Minis
 	// TimeWaitReason says why TIME_WAIT was not followed; FIN_WAIT_2>CLOSED then includes it.
 	TimeWaitReason string
-	// Sent are the resets that were sent, without zeros.
-	Sent []Reset
+	// Sent are the resets that were sent, without zeros. ResetReason says why they were not followed.
+	Sent        []Reset
+	ResetReason string
 	// Received is the number of resets that a full socket received, by its state.
 	Received [sockstate.NumSides][sockstate.NumStates]int64
 	// Retransmits is the number of segments sent again, by state: in FIN_WAIT_1, CLOSING and LAST_ACK a FIN.
@@ -57,8 +58,11 @@ type Lost struct {
 	Unbalanced int64
 }
 
+// Known is the number of events of which the trace knows that they are missing or incomplete.
+func (l Lost) Known() int64 { return l.Missed + l.Sockets + l.TimeWaits + l.Unknown }
+
 // Total is the number of events that are missing or incomplete, at least.
-func (l Lost) Total() int64 { return max(l.Missed+l.Sockets+l.TimeWaits+l.Unknown, l.Unbalanced) }
+func (l Lost) Total() int64 { return max(l.Known(), l.Unbalanced) }
 
 // balance compares the connections that came into each state with those that left it or are there. They begin in CLOSED or LISTEN, and end in CLOSED.
 func (r *Result) balance() {

@@ -26,6 +26,8 @@ type Trace struct {
 	links    []link.Link
 	// timeWaitReason says why minisockets are not followed.
 	timeWaitReason string
+	// resetReason says why resets that are sent are not followed.
+	resetReason string
 }
 
 // point is a tracepoint and its program.
@@ -91,8 +93,11 @@ func (t *Trace) points(handler address) []point {
 			points = append(points, point{"kfree_skb", 4, dropped})
 		}
 	}
+	// The reason came in Linux 6.10.
 	if t.layout.parameters("tcp_send_reset") >= 3 {
 		points = append(points, point{"tcp_send_reset", 3, sendReset})
+	} else {
+		t.resetReason = "this kernel's tracepoint tcp_send_reset has no reason"
 	}
 	return append(points, point{"tcp_receive_reset", 1, receiveReset}, point{"tcp_retransmit_skb", 1, retransmit}, point{"inet_sock_set_state", 3, setState})
 }
@@ -151,7 +156,7 @@ func inodes(spaces []*netns.NS) ([]uint32, error) {
 // Stop ends the trace and returns what it has counted.
 func (t *Trace) Stop() (*Result, error) {
 	err := t.detach()
-	r := &Result{TimeWaitReason: t.timeWaitReason}
+	r := &Result{TimeWaitReason: t.timeWaitReason, ResetReason: t.resetReason}
 	return r, errors.Join(err, t.read(r), t.Close())
 }
 

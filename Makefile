@@ -101,14 +101,14 @@ test:
 	go test -vet=off -p 1 $(ALONE) || failed=1; wait $$compute || failed=1; \
 	go test -vet=off -p 2 $(LONGEST) $$(go list ./... | grep -vxF "$$(go list $(ALONE) $(COMPUTE) $(LONGEST))") || failed=1; exit $$failed
 
-# The packages in which goroutines share memory. Left out: teardown, whose goroutines are the test's own, and packages whose tests
-# start the program over and over; what runs in them is raced in loadgen and server.
-RACED := ./loadgen ./server ./sockstate/... ./bench/lab/...
+# The packages of the product in which goroutines share memory, but for those that start the program over and over: what runs in it is raced in
+# loadgen and server.
+RACED := ./loadgen ./server ./sockstate/sockio ./sockstate/netns ./sockstate/capture ./sockstate/observe ./sockstate/trace
 
 # The race detector needs a C compiler. The runtime's pause of a second at each exit would be most of the time.
 race:
 	@if ! command -v "$$(go env CC)" >/dev/null; then echo "no C compiler, which the race detector needs" >&2; exit 1; fi
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=50 go test -vet=off -p 2 -race -short $$(go list $(RACED) | grep -v /teardown$$)
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=50 go test -vet=off -p 2 -race -short $(RACED)
 
 # The cases wait more than they work, so they run side by side. The last line counts them.
 torture:

@@ -80,7 +80,7 @@ func TestServeShutdown(t *testing.T) {
 		{mode: "rst", end: syscall.ECONNRESET, want: counts{"accepted": 3, "requests": 1, "cut": 1, "outcome.shutdown_rst": 3}},
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
-			s, dir := serving(t, tc.mode)
+			s, dir := serving(t, tc.mode, "700ms")
 			idle, busy, probe := connect(t, s.addr), connect(t, s.addr), connect(t, s.addr)
 			busy.ask("/slow")
 			probe.ask("/") // its reply says that the server has read the other
@@ -96,7 +96,7 @@ func TestServeShutdown(t *testing.T) {
 		})
 	}
 	t.Run("listener-last", func(t *testing.T) {
-		s, dir := serving(t, "listener-last")
+		s, dir := serving(t, "listener-last", "3s") // the others ask while this lasts
 		busy, asks := connect(t, s.addr), connect(t, s.addr)
 		busy.ask("/slow")
 		s.send(t, syscall.SIGTERM)
@@ -118,9 +118,9 @@ type served struct {
 }
 
 // serving starts a server with one worker, so that it reads requests in their order.
-func serving(t *testing.T, mode string) (s served, dir string) {
+func serving(t *testing.T, mode, slow string) (s served, dir string) {
 	dir = t.TempDir()
-	s.running = begin(t, dir, nil, "serve", "--listen", "127.0.0.1:0", "-w", "1", "--exchange", "http:/", "--slow", "700ms",
+	s.running = begin(t, dir, nil, "serve", "--listen", "127.0.0.1:0", "-w", "1", "--exchange", "http:/", "--slow", slow,
 		"--shutdown", mode, "--ledger", "ledger.json")
 	const said = `listening on (127\.0\.0\.1:\d+),`
 	s.await(t, said)

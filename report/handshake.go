@@ -288,8 +288,14 @@ func ladderLast(side sockstate.Side, e *record.LadderEnd, l *record.Ladder) stri
 		case i == len(e.States)-1 && s.State == "FIN_WAIT_2" && s.LeftS > 0:
 			return fmt.Sprintf("The %v is in FIN_WAIT_2 for another %s (tcp_fin_timeout); --follow waits for its end.", side, text.Value(document.Micros(s.LeftS*1e6)))
 		case i == len(e.States)-1 && s.State == "CLOSE_WAIT":
+			if l.OnEOF != "never" {
+				return fmt.Sprintf("The %v was in CLOSE_WAIT when the watch ended.", side)
+			}
 			return fmt.Sprintf("The %v stays in CLOSE_WAIT: its program never closes.", side)
 		case i == len(e.States)-1 && s.State == "ESTABLISHED":
+			if l.Close != "never" && l.OnEOF != "never" {
+				return fmt.Sprintf("The %v was ESTABLISHED when the watch ended.", side)
+			}
 			return fmt.Sprintf("The %v stays ESTABLISHED.", side)
 		case i < len(e.States)-1 && s.State == "TIME_WAIT" && e.States[i+1].State == "CLOSED" && s.DwellS() > 1:
 			begun := lastBegun(l, side, s)

@@ -81,25 +81,24 @@ func (l *Lose) UnmarshalText(b []byte) (err error) {
 func (l Lose) check(p teardown.Policy, r teardown.Reaction) error {
 	fin := p.Who != teardown.Nobody && !p.How.Resets()
 	reacts := fin && p.Who != teardown.BothAtOnce
-	never := func(like string) error {
-		on := ""
-		if reacts && (r.Kind == teardown.ReactRST || r.Kind == teardown.ReactNever) {
-			on = " and --on-eof " + r.String()
+	never := func(like, onEOF string) error {
+		if reacts {
+			return sockstate.BadValue("lose", l, "it is never sent with --close %s and --on-eof %s: want another packet, or --on-eof %s", p, r, onEOF)
 		}
-		return sockstate.BadValue("lose", l, "it is never sent with --close %s%s: want another packet, or a policy like %s", p, on, like)
+		return sockstate.BadValue("lose", l, "it is never sent with --close %s: want another packet, or a policy like %s", p, like)
 	}
 	switch l.What {
 	case loseFIN:
 		if !fin {
-			return never("client:fin")
+			return never("client:fin", "close")
 		}
 	case loseLastACK:
 		if !fin || reacts && r.Kind != teardown.ReactClose && r.Kind != teardown.ReactDelay {
-			return never("client:fin")
+			return never("client:fin", "close")
 		}
 	case loseRST:
 		if p.Who == teardown.Nobody || fin && (!reacts || r.Kind != teardown.ReactRST) {
-			return never("client:rst")
+			return never("client:rst", "rst")
 		}
 	}
 	return nil

@@ -83,6 +83,8 @@ func TestLoseWhatIsNeverSent(t *testing.T) {
 			t.Errorf("%s %v --lose %s: %v", tt.close, tt.react, tt.lose, err)
 		case err != nil && (!isBad || !strings.Contains(bad.Error(), "it is never sent")):
 			t.Errorf("%s --lose %s: %v", tt.close, tt.lose, err)
+		case err != nil && strings.HasSuffix(err.Error(), "a policy like "+tt.close):
+			t.Errorf("%s --lose %s: %v: it advises what was given", tt.close, tt.lose, err)
 		}
 	}
 }

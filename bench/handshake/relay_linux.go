@@ -370,12 +370,19 @@ func (r *relayed) tick() (busy bool, err error) {
 		return busy, err
 	}
 	r.states = after
+	r.watch.Events = append(r.watch.Events, changes(before, after, clock.Now())...)
+	return true, nil
+}
+
+// changes are the events of the sides whose states differ, one after the other: each has the states that those before it have left.
+func changes(before, after [sockstate.NumSides]sockstate.State, at int64) (all []ladder.Event) {
 	for side := range after {
 		if after[side] != before[side] {
-			r.watch.Events = append(r.watch.Events, ladder.Event{At: clock.Now(), Kind: ladder.Changed, Side: sockstate.Side(side), States: after})
+			before[side] = after[side]
+			all = append(all, ladder.Event{At: at, Kind: ladder.Changed, Side: sockstate.Side(side), States: before})
 		}
 	}
-	return true, nil
+	return all
 }
 
 // called notes a system call.
@@ -446,7 +453,11 @@ func (r *relayed) bindPlainly() error { return sockio.CanBind(r.watch.Client, fa
 // warnings are doubts about what was seen.
 func (r *relayed) warnings() (all []string) {
 	l := r.setup.Lose
-	if l.What != loseNone && r.lost < l.Times {
+	switch {
+	case l.What == loseNone:
+	case r.lost == 0:
+		all = append(all, fmt.Sprintf("handshake: --lose %s: none could be lost: the packet was never sent", l))
+	case r.lost < l.Times:
 		all = append(all, fmt.Sprintf("handshake: --lose %s: only %d of %d could be lost: the packet was sent no more often", l, r.lost, l.Times))
 	}
 	for _, e := range r.ends {

@@ -28,9 +28,8 @@ type Ladder struct {
 
 	Packets []LadderPacket `json:"packets"`
 	Steps   []LadderStep   `json:"steps"`
-	// LastsS is how long it was watched, from the first packet. Left says what was not over then.
-	LastsS float64  `json:"lasts_s"`
-	Left   []string `json:"left,omitempty"`
+	// LastsS is how long it was watched, from the first packet.
+	LastsS float64 `json:"lasts_s"`
 }
 
 // The ways to know the states of an end.

@@ -126,7 +126,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		Sockets:    s.Sockets,
 		Pairs:      e.plannedPairs(),
 		Tracer:     e.tracer(),
-		NeedsTrace: s.Trace == TraceOn,
+		NeedsTrace: s.Trace == setup.TraceOn,
 		ServerPID:  s.ServerPID,
 	})
 	if err != nil {

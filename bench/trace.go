@@ -4,21 +4,15 @@ import (
 	"maps"
 
 	"lastack/bench/record"
+	"lastack/bench/setup"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
 	"lastack/sockstate/trace"
 )
 
-// The values of --trace. TraceAuto traces where the kernel allows it.
-const (
-	TraceAuto = "auto"
-	TraceOn   = "on"
-	TraceOff  = "off"
-)
-
 // tracer is what traces the run, nil if nothing does.
 func (e *experiment) tracer() observe.Tracer {
-	if t := e.setup.Trace; t != TraceAuto && t != TraceOn {
+	if t := e.setup.Trace; t != setup.TraceAuto && t != setup.TraceOn {
 		return nil
 	}
 	needs := e.setup.Needs.TimeWaits

@@ -13,6 +13,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/sandbox"
+	"lastack/bench/setup"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
 )
@@ -20,7 +21,7 @@ import (
 // carryTraced carries a trial out with a trace. On a busy machine the kernel may not show each event to a program: then it is carried out again.
 func carryTraced(t *testing.T, tr trial) finding {
 	t.Helper()
-	tr.Trace = TraceAuto
+	tr.Trace = setup.TraceAuto
 	for range 3 {
 		f := carryOut(t, "root", tr)
 		f.mustTrace(t)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
+	"lastack/bench/setup"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/netns"
@@ -230,7 +231,7 @@ func TestTraced(t *testing.T) {
 	t.Parallel()
 	traced := func(s Spec) *record.Ladder {
 		t.Helper()
-		s.Trace = TraceAuto
+		s.Trace = setup.TraceAuto
 		l := watched(t, s)
 		if l.Trace == "on" {
 			return l

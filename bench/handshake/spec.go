@@ -43,13 +43,6 @@ type Spec struct {
 // Setup is a Spec that has been checked.
 type Setup struct{ Spec }
 
-// The values of Spec.Trace.
-const (
-	TraceOff  = "off"
-	TraceAuto = "auto"
-	TraceOn   = "on"
-)
-
 // maxHold bounds Hold.
 const maxHold = 10 * time.Minute
 
@@ -64,7 +57,7 @@ func Resolve(s Spec) (Setup, error) {
 		return Setup{}, sockstate.BadValue("lose", s.Lose, "only the relay of a sandbox can lose a packet: leave out the TARGET, or the flag")
 	case s.Target.IsValid() && len(s.Sysctls) > 0:
 		return Setup{}, sockstate.BadValue("sysctl", s.Sysctls[0], "the host's sysctls are never written: leave out the TARGET, or the flag")
-	case s.Target.IsValid() && s.Trace == TraceOn:
+	case s.Target.IsValid() && s.Trace == setup.TraceOn:
 		return Setup{}, sockstate.BadValue("trace", s.Trace, "only the connection of a sandbox is traced: leave out the TARGET, or the flag")
 	case s.Target.IsValid() && s.V6:
 		return Setup{}, sockstate.BadValue("ipv6", "", "the TARGET's address says whether it is IPv6: leave out the TARGET, or the flag")

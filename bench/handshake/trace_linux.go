@@ -5,6 +5,7 @@ import (
 
 	"lastack/bench/ladder"
 	"lastack/bench/sandbox"
+	"lastack/bench/setup"
 	"lastack/sockstate"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/trace"
@@ -19,7 +20,7 @@ type tracer struct {
 
 // startTrace begins to trace both ends.
 func startTrace(how string, box *sandbox.Sandbox) (t tracer, err error) {
-	if how == "" || how == TraceOff {
+	if how == "" || how == setup.TraceOff {
 		return tracer{what: "off: not asked for"}, nil
 	}
 	t.events, err = trace.Watch(box.Client, box.Server)
@@ -27,7 +28,7 @@ func startTrace(how string, box *sandbox.Sandbox) (t tracer, err error) {
 	case err == nil:
 		t.what = "on"
 		return t, nil
-	case how == TraceOn:
+	case how == setup.TraceOn:
 		return t, err
 	}
 	return tracer{what: "off: " + err.Error()}, nil

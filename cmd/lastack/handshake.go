@@ -17,6 +17,7 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
+	"lastack/bench/setup"
 	"lastack/report"
 	"lastack/sockstate/exchange"
 )
@@ -114,7 +115,7 @@ func (o *handshakeOptions) registerAll(f *pflag.FlagSet) {
 	f.Var(textFlag{&s.Lose, "WHAT[:N]"}, "lose", "the packet that the network loses: "+handshake.LoseHelp)
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set at both ends, like net.ipv4.tcp_fin_timeout=1 (repeatable)")
 	f.BoolVarP(&s.V6, "ipv6", "6", false, "both ends use IPv6")
-	f.Var(newChoice(&s.Trace, handshake.TraceAuto, handshake.TraceOn, handshake.TraceOff), "trace", "have the kernel tell when states change, by eBPF (auto: with root's privileges; on: or fail)")
+	f.Var(newChoice(&s.Trace, setup.TraceAuto, setup.TraceOn, setup.TraceOff), "trace", "have the kernel tell when states change, by eBPF (auto: with root's privileges; on: or fail)")
 	f.BoolVar(&s.Follow, "follow", false, "wait for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process")
 	f.BoolVar(&o.public, "allow-public", false, "allow a target outside private and loopback ranges")
 	f.Var(optionalChoice(&o.drill, handshake.DrillNames()), "drill", "show what this drill teaches")

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"lastack/bench"
 	"lastack/bench/quantity"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
@@ -81,7 +80,7 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.BoolVarP(&o.server.V6, "ipv6", "6", false, "the server listens on IPv6")
 	f.Var(newChoice(&s.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
 	f.Var(newChoice(&s.Census, observe.CensusNames()...), "census", "how to count sockets by state: in the kernel (eBPF), by sock_diag or from /proc/net/tcp")
-	f.Var(newChoice(&s.Trace, bench.TraceOff, bench.TraceAuto, bench.TraceOn), "trace", "follow each connection's states in the kernel, by eBPF (auto: with root's privileges; on: or fail)")
+	f.Var(newChoice(&s.Trace, setup.TraceOff, setup.TraceAuto, setup.TraceOn), "trace", "follow each connection's states in the kernel, by eBPF (auto: with root's privileges; on: or fail)")
 	f.DurationVar(&s.Interval, "interval", time.Second, "time between samples of sockets, counters and CPU")
 	f.Var(newChoice(&o.box.Topology, topologies...), "topology", "connect both ends by loopback, by a veth pair, or through a router with NAT")
 	f.Var(count(&o.box.NAT.Addresses), "nat-addresses", "addresses of the router, taken in turn (1 unless given)")

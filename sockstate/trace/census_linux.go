@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
 	"lastack/sockstate/clock"
@@ -124,9 +125,8 @@ func (c *Census) load(types *btf.Cache, servers, pairs int) (err error) {
 	if c.servers, err = newMap(&ebpf.MapSpec{Name: "servers", Type: ebpf.Hash, KeySize: uint32(binary.Size(endpoint{})), ValueSize: 4, MaxEntries: keysOfServer * uint32(servers)}); err != nil {
 		return err
 	}
-	const noPrealloc = 1 // BPF_F_NO_PREALLOC
 	if c.pairs, err = newMap(&ebpf.MapSpec{
-		Name: "pairs", Type: ebpf.Hash, KeySize: uint32(binary.Size(pairKey{})), ValueSize: uint32(binary.Size(pairValue{})), MaxEntries: uint32(pairs), Flags: noPrealloc,
+		Name: "pairs", Type: ebpf.Hash, KeySize: uint32(binary.Size(pairKey{})), ValueSize: uint32(binary.Size(pairValue{})), MaxEntries: uint32(pairs), Flags: unix.BPF_F_NO_PREALLOC,
 	}); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -75,16 +76,10 @@ func (e *Events) start() error {
 
 // tell puts an event into the queue.
 func (e *Events) tell(b *builder) {
-	l := b.layout
 	b.add(
 		argument(rSock, 0), argument(rOld, 1), argument(rNew, 2),
-		asm.LoadMem(asm.R2, rSock, l.protocol, asm.Half),
-		asm.And.Imm(asm.R2, 0xff), // before Linux 5.6 it was a byte
-		asm.JNE.Imm(asm.R2, protocolTCP, exit),
-		asm.LoadMem(asm.R2, rSock, l.net, asm.DWord),
-		asm.LoadMem(asm.R2, asm.R2, l.inum, asm.Word),
 	)
-	b.inSpaces()
+	b.ofLoad()
 	b.add(
 		asm.StoreMem(asm.R10, valueAt+eventSpace, asm.R2, asm.Word),
 		asm.StoreMem(asm.R10, valueAt+eventOld, rOld, asm.Half),
@@ -117,7 +112,7 @@ func (e *Events) Read() (all []Event, err error) {
 			Old: state(eventOld), New: state(eventNew),
 		})
 	}
-	slices.SortStableFunc(all, func(a, b Event) int { return int(a.At - b.At) }) // CPUs put them in side by side
+	slices.SortStableFunc(all, func(a, b Event) int { return cmp.Compare(a.At, b.At) }) // CPUs put them in side by side
 	return all, nil
 }
 

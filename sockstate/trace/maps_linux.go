@@ -5,6 +5,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
+	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
 )
@@ -74,11 +75,10 @@ func entries(n int) uint32 {
 
 // onDemand makes a hash allocate entries as they come. Before Linux 6.1 that could deadlock in a tracing program.
 func onDemand() uint32 {
-	const noPrealloc = 1 // BPF_F_NO_PREALLOC
 	if v, err := features.LinuxVersionCode(); err != nil || v < 6<<16|1<<8 {
 		return 0
 	}
-	return noPrealloc
+	return unix.BPF_F_NO_PREALLOC
 }
 
 func (m *maps) close() error {

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
 )
@@ -19,13 +20,8 @@ func setState(b *builder) {
 		asm.And.Imm(rOld, states-1), asm.And.Imm(rNew, states-1),
 		asm.JEq.Reg(rOld, rNew, exit),
 		asm.JEq.Imm(rNew, listen, exit), // no connection
-		asm.LoadMem(asm.R2, rSock, l.protocol, asm.Half),
-		asm.And.Imm(asm.R2, 0xff), // before Linux 5.6 it was a byte
-		asm.JNE.Imm(asm.R2, protocolTCP, exit),
-		asm.LoadMem(asm.R2, rSock, l.net, asm.DWord),
-		asm.LoadMem(asm.R2, asm.R2, l.inum, asm.Word),
 	)
-	b.inSpaces()
+	b.ofLoad()
 	b.add(
 		asm.StoreMem(asm.R10, keyAt, rSock, asm.DWord),
 		asm.Mov.Imm(asm.R2, 0), asm.StoreMem(asm.R10, closeAt, asm.R2, asm.DWord),
@@ -114,6 +110,19 @@ func setState(b *builder) {
 	b.mark("child")
 	b.add(asm.JEq.Imm(rNew, closed, exit))
 	b.transition(in(rOld), in(rNew))
+}
+
+// ofLoad leaves unless rSock is a TCP socket in a namespace of the load, and has the namespace's number in R2.
+func (b *builder) ofLoad() {
+	l := b.layout
+	b.add(
+		asm.LoadMem(asm.R2, rSock, l.protocol, asm.Half),
+		asm.And.Imm(asm.R2, 0xff), // before Linux 5.6 it was a byte
+		asm.JNE.Imm(asm.R2, protocolTCP, exit),
+		asm.LoadMem(asm.R2, rSock, l.net, asm.DWord),
+		asm.LoadMem(asm.R2, asm.R2, l.inum, asm.Word),
+	)
+	b.inSpaces()
 }
 
 const protocolTCP = 6
@@ -211,7 +220,7 @@ func (b *builder) addresses() {
 	if l.v6Daddr > 0 {
 		const last = 12
 		b.add(
-			asm.LoadMem(asm.R1, rSock, l.family, asm.Half), asm.JNE.Imm(asm.R1, familyIPv6, v4),
+			asm.LoadMem(asm.R1, rSock, l.family, asm.Half), asm.JNE.Imm(asm.R1, unix.AF_INET6, v4),
 			asm.LoadMem(asm.R1, rSock, l.v6RcvSaddr+last, asm.Word), asm.LoadMem(asm.R2, rSock, l.v6Daddr+last, asm.Word),
 			asm.Ja.Label(stored),
 		)
@@ -222,8 +231,6 @@ func (b *builder) addresses() {
 	b.add(asm.StoreMem(asm.R10, localAt, asm.R1, asm.Word), asm.StoreMem(asm.R10, remoteAt, asm.R2, asm.Word))
 	b.mark(other)
 }
-
-const familyIPv6 = 10 // AF_INET6
 
 // reset adds to Result.Close of the side that has reset a connection, once the reset has ended the other end too.
 func (b *builder) reset() {

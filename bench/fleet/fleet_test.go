@@ -10,7 +10,7 @@ import (
 
 func testSpec() Spec {
 	return Spec{
-		N: 4, Run: []string{"web.example:80", "-R", "4k", "-H", "X: it's"}, Name: "lastack", Token: "SECRET", Port: 9100, Image: DefaultImage, Program: "lastack",
+		N: 4, Run: []string{"web.example:80", "-R", "4k", "-H", "X: it's $(HOME)"}, Name: "lastack", Token: "SECRET", Port: 9100, Image: DefaultImage, Program: "lastack",
 	}
 }
 

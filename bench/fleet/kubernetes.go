@@ -52,9 +52,13 @@ func quoteYAML(s string) string {
 	return string(b)
 }
 
+// kubernetes are the manifests. In the arguments of a container $(NAME) is a variable of its environment, and $$ is a dollar.
 func (s *Spec) kubernetes() string {
 	var b strings.Builder
-	args := append([]string{"run"}, s.Run...)
+	args := []string{"run"}
+	for _, a := range s.Run {
+		args = append(args, strings.ReplaceAll(a, "$", "$$"))
+	}
 	args = append(args, "--shard", fmt.Sprint(s.N), "--rendezvous", fmt.Sprintf("%s-0.%s:%d", s.Name, s.Name, s.Port), "--rendezvous-timeout", "10m", "-q")
 	if s.Collect != "" {
 		args = append(args, "-o", "/records/"+s.Name+"-$(JOB_COMPLETION_INDEX).json")

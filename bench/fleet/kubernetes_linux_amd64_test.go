@@ -60,7 +60,7 @@ func TestKubernetes(t *testing.T) {
 				"resources":                   !c.Resources.Requests.Cpu().IsZero() && c.Resources.Requests.Cpu().Equal(*c.Resources.Limits.Cpu()),
 				"its sysctls":                 len(pod.SecurityContext.Sysctls) == len(s.Sysctls),
 				"the image":                   c.Image == s.Image,
-				"the load":                    strings.Contains(strings.Join(c.Args, "|"), "run|web.example:80|-R|4k|-H|X: it's|--shard|4|--rendezvous|"+s.Name+"-0."+s.Name+":9100"),
+				"the load":                    strings.Contains(strings.Join(c.Args, "|"), "run|web.example:80|-R|4k|-H|X: it's $$(HOME)|--shard|4|--rendezvous|"+s.Name+"-0."+s.Name+":9100"),
 				"records in the claim or log": len(pod.Volumes) == 1 == (s.Collect != ""),
 			} {
 				if !ok {

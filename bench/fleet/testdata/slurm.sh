@@ -14,7 +14,7 @@ export LASTACK_TOKEN=SECRET
 : "${LASTACK_RENDEZVOUS:=$(hostname):9100}"
 export LASTACK_RENDEZVOUS
 # A shard whose result is not valid must not end the others.
-srun --kill-on-bad-exit=0 sh -c 'lastack run web.example:80 -R 4k -H '\''X: it'\''\'\'''\''s'\'' --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || test $? = 3' || true
+srun --kill-on-bad-exit=0 sh -c 'lastack run web.example:80 -R 4k -H '\''X: it'\''\'\'''\''s $(HOME)'\'' --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || test $? = 3' || true
 code=0
 lastack merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || code=$?
 # A record is missing if there is none of all.

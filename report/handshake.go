@@ -20,7 +20,7 @@ func handshakeDocument(run *record.Run) *document.Document {
 	if h == nil {
 		h = &record.Handshake{}
 	}
-	sections := []*section{handshakeContext(run, h), warnings()}
+	sections := []*section{handshakeContext(run, h), handshakeVerdict(run), warnings()}
 	for i := range h.Ladders {
 		sections = append(sections, ladderSection(&h.Ladders[i], i, len(h.Ladders)))
 	}
@@ -84,6 +84,15 @@ func handshakeContext(run *record.Run, h *record.Handshake) *section {
 	return s
 }
 
+// handshakeVerdict says why there was no connection, if there was none.
+func handshakeVerdict(run *record.Run) *section {
+	s := &section{document.Section{ID: "verdict", Title: "NO CONNECTION", Level: document.First}}
+	if !run.Verdict.Valid {
+		s.Lead = strings.Join(run.Verdict.Reasons, "; ")
+	}
+	return s
+}
+
 // handshakeBetween says where the ends were, and how their states are known.
 func handshakeBetween(run *record.Run, h *record.Handshake) string {
 	between := "both ends in namespaces of a sandbox, with a relay between them that forwards each packet"
@@ -95,7 +104,11 @@ func handshakeBetween(run *record.Run, h *record.Handshake) string {
 		case record.SeenInferred:
 			return between + "; the server's states are inferred from the packets"
 		case record.SeenNot:
-			return between + "; the client's states by sock_diag, sampled"
+			how := "; the client's states by sock_diag"
+			if h.Ladders[i].Client.Seen == record.SeenSampled {
+				how += ", sampled"
+			}
+			return between + how
 		}
 	}
 	between += "; states by sock_diag, before and after each packet"
@@ -103,7 +116,7 @@ func handshakeBetween(run *record.Run, h *record.Handshake) string {
 		return between
 	}
 	if how, why, _ := strings.Cut(h.Ladders[0].Trace, ": "); how == "on" {
-		between += ", the times of their changes by the kernel's tracepoint"
+		between += ", the times of their changes by the kernel's tracepoint; those that it does not show (SYN_RECV, and TIME_WAIT after FIN_WAIT_2) by lookup"
 	} else if why != "" {
 		between += ", with the times of these (no trace: " + why + ")"
 	}
@@ -139,11 +152,11 @@ func ladderSection(l *record.Ladder, i, n int) *section {
 		}
 	}
 	s.add(drawLadder(l, s.ID))
-	switch l.Server.Seen {
-	case record.SeenNot:
+	switch {
+	case l.Client.Seen == record.SeenSampled && len(l.Steps) > 0:
 		s.say(document.First, "without packets: the client's states are looked up all the time, and those shorter than a lookup are missing")
-	case record.SeenInferred:
-		s.say(document.First, "the server's states are inferred from its packets, by RFC 9293: only its own kernel knows them")
+	case l.Server.Seen == record.SeenInferred:
+		s.say(document.First, "the server's states, and what its program did, are inferred from its packets, by RFC 9293: only its own kernel knows them; the functions are Linux's")
 	}
 	s.packetTable(l)
 	s.stateTable(l)
@@ -160,7 +173,7 @@ func ladderSummary(l *record.Ladder) string {
 		}
 	}
 	s := number(len(l.Packets), "packet", "packets")
-	if l.Server.Seen == record.SeenNot {
+	if l.Client.Seen == record.SeenSampled {
 		s = "packets not seen"
 	}
 	if n := len(l.Packets); n > 0 {
@@ -351,7 +364,7 @@ func (s *section) packetTable(l *record.Ladder) {
 }
 
 func (s *section) stateTable(l *record.Ladder) {
-	t := s.table(document.Detail, "|side", "state", "from", "to", "dwell", "left")
+	t := s.table(document.Detail, "|side", "state", "from", "to", "dwell", "left", "clock")
 	t.ID = "states"
 	for side, e := range []*record.LadderEnd{&l.Client, &l.Server} {
 		for i := range e.States {
@@ -363,9 +376,22 @@ func (s *section) stateTable(l *record.Ladder) {
 			if st.LeftS > 0 {
 				left = moments(st.LeftS)
 			}
-			t.row(sockstate.Side(side).String(), txt(st.State), moments(st.FromS), to, dwell, left)
+			t.row(sockstate.Side(side).String(), txt(st.State), moments(st.FromS), to, dwell, left, txt(clockOf(st, e)))
 		}
 	}
+}
+
+// clockOf says which clock told when a state began.
+func clockOf(st *record.LadderState, e *record.LadderEnd) string {
+	switch {
+	case st.Step == 0:
+		return ""
+	case st.Traced:
+		return "tracepoint"
+	case e.Seen == record.SeenInferred:
+		return "packet"
+	}
+	return "lookup"
 }
 
 // stepTable has the words of the drawing, for files.

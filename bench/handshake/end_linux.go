@@ -29,7 +29,9 @@ type end struct {
 	timed bool
 	// heard counts completions.
 	heard int
-	err   error
+	// opened is set if the connection has been established.
+	opened bool
+	err    error
 
 	dial      sockio.Dial
 	requester *exchange.Client
@@ -157,8 +159,10 @@ func (e *end) dialed(c *sockio.Completion) {
 		e.fail(c)
 	case c.Op != sockio.OpConnect:
 	case e.setup.Exchange.Kind == exchange.None:
+		e.opened = true
 		e.exchanged()
 	default:
+		e.opened = true
 		e.phase = sending
 		e.loop.Send(e.sock, e.requester.Start(&e.request, true))
 	}

@@ -9,6 +9,7 @@ import (
 	"lastack/bench/ladder"
 	"lastack/bench/record"
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/netns"
 )
 
@@ -20,16 +21,23 @@ func do(ctx context.Context, s Setup, env cell.Env) (*record.Run, error) {
 	var err error
 	if s.Target.IsValid() {
 		seen[sockstate.Server] = record.SeenInferred
-		w, r.Warnings, err = runTarget(ctx, &s, env.Emit)
+		var notOpened string
+		if w, r.Warnings, notOpened, err = runTarget(ctx, &s, env.Emit); notOpened != "" {
+			r.Verdict = record.Verdict{Reasons: []string{notOpened}}
+		}
 	} else {
 		w, r.Warnings, err = inTime(ctx, &s, env)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if w.Unseen {
+	switch {
+	case w.Unseen:
 		seen[sockstate.Client], seen[sockstate.Server] = record.SeenSampled, record.SeenNot
+	case w.Silent():
+		seen[sockstate.Server] = record.SeenNot
 	}
+	w.Epoch = time.Unix(0, -clock.Of(time.Unix(0, 0)))
 	l := ladder.Build(w, seen)
 	s.describe(&l)
 	r.Handshake.Ladders = append(r.Handshake.Ladders, l)

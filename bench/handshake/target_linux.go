@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,42 +52,83 @@ type aimed struct {
 // runTarget watches a connection to the setup's Target.
 //
 // Without the privilege to see packets the client's states are looked up as often as can be, and that is all: Watch.Unseen is set.
-func runTarget(ctx context.Context, s *Setup, emit func(record.Event)) (w *ladder.Watch, warnings []string, err error) {
+// notOpened says why there was no connection; empty if there was one.
+func runTarget(ctx context.Context, s *Setup, emit func(record.Event)) (w *ladder.Watch, warnings []string, notOpened string, err error) {
 	a := &aimed{setup: s, buf: make([]byte, 64<<10), countdown: countdown{emit: emit}}
 	a.ends[sockstate.Server].State = sockstate.Listen
 	a.watch.Server = s.Target
 	a.tap, err = capture.OpenTap(capture.Config{Server: s.Target, Filter: capture.Filter{All: true}})
+	blind, isBlind := errors.AsType[*capture.Error](err)
 	switch {
 	case err == nil:
 		defer func() { err = errors.Join(err, a.tap.Close()) }()
+		a.watch.Link = a.tap.Link()
+	case isBlind && blind.Call == "route":
+		a.blind() // connect says the same
 	case !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES):
-		return nil, nil, err
+		return nil, nil, "", err
 	default:
-		a.watch.Unseen = true
-		a.ends[sockstate.Server].State = 0
+		a.blind()
 		warnings = append(warnings, "handshake: the packets cannot be seen without CAP_NET_RAW, only the client's states: be root to see both, or leave out the TARGET for a connection in a sandbox")
 	}
 	if a.diag, err = sockdiag.Open(nil); err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	defer func() { err = errors.Join(err, a.diag.Close()) }()
 	if a.end, err = newEnd(sockstate.Client, s, a.called); err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	defer func() { err = errors.Join(err, a.end.loop.CloseAll(true)) }()
 	if err := a.watchAll(ctx); err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
-	if !a.watch.Unseen && len(a.watch.Packets) == 0 {
-		return nil, nil, fmt.Errorf("no packet to %s was seen: %w", s.Target, errors.Join(a.end.err, errors.New("the connection takes another way than the route says")))
-	}
-	if a.end.err != nil {
+	switch {
+	case a.end.phase == dialing && ctx.Err() == nil:
+		notOpened = fmt.Sprintf("%s does not answer: no connection within %v", s.Target, targetLimit)
+	case !a.end.opened && a.end.err != nil:
+		notOpened = whyNotOpened(s.Target, a.end.err)
+	case !a.watch.Unseen && len(a.watch.Packets) == 0 && ctx.Err() == nil:
+		return nil, nil, "", fmt.Errorf("no packet to %s was seen: the connection takes another way than the route says", s.Target)
+	case a.end.err != nil:
 		warnings = append(warnings, fmt.Sprintf("handshake: the client: %v", a.end.err))
-	}
-	if a.late {
+	case a.late:
 		warnings = append(warnings, fmt.Sprintf("handshake: the server did not close within %v: the connection was watched no longer", targetLimit))
 	}
-	return &a.watch, warnings, nil
+	if notOpened != "" {
+		a.neverListened()
+	}
+	return &a.watch, warnings, notOpened, nil
+}
+
+// whyNotOpened is the sentence for a TARGET to which no connection could be opened.
+func whyNotOpened(target netip.AddrPort, err error) string {
+	errno, _ := errors.AsType[syscall.Errno](err)
+	switch errno {
+	case unix.ECONNREFUSED:
+		return fmt.Sprintf("%s refused the connection (ECONNREFUSED): no server listens there, or a firewall refuses for it", target)
+	case unix.ENETUNREACH, unix.EHOSTUNREACH:
+		return fmt.Sprintf("%s cannot be reached (%v): see the routes of this host", target, errno)
+	}
+	return fmt.Sprintf("no connection to %s could be opened: %v", target, err)
+}
+
+// blind goes on without packets.
+func (a *aimed) blind() {
+	a.watch.Unseen = true
+	a.ends[sockstate.Server].State = 0
+}
+
+// neverListened takes back that the server listened, which only a SYN|ACK shows.
+func (a *aimed) neverListened() {
+	never := func(s *sockstate.State) {
+		if *s == sockstate.Listen {
+			*s = sockstate.Closed
+		}
+	}
+	never(&a.watch.Began[sockstate.Server])
+	for i := range a.watch.Events {
+		never(&a.watch.Events[i].States[sockstate.Server])
+	}
 }
 
 // called notes a system call. The packets before it may not have been read yet.

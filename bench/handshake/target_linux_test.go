@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"lastack/bench/ladder"
 	"lastack/bench/record"
@@ -81,6 +82,7 @@ func TestTarget(t *testing.T) {
 		}
 	}()
 	target := listener.Addr().(*net.TCPAddr).AddrPort()
+	var verdict record.Verdict
 	aim := func(s Spec) *record.Ladder {
 		t.Helper()
 		setup, err := Resolve(s)
@@ -94,16 +96,37 @@ func TestTarget(t *testing.T) {
 		if run.Sandbox.Mode != "off" {
 			t.Errorf("sandbox %+v", run.Sandbox)
 		}
+		verdict = run.Verdict
 		return &run.Handshake.Ladders[0]
+	}
+	refused := func() *record.Ladder {
+		t.Helper()
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l := aim(Spec{Target: target})
+		if verdict.Valid || len(verdict.Reasons) != 1 || !strings.HasPrefix(verdict.Reasons[0], target.String()+" refused the connection") {
+			t.Errorf("verdict %+v", verdict)
+		}
+		return l
 	}
 	l := aim(Spec{Target: target, Close: teardown.Policy{How: teardown.Half}})
 	if l.Server.Seen == record.SeenNot {
 		if got := path(&l.Client); !strings.HasSuffix(got, "TIME_WAIT") || l.Client.Seen != record.SeenSampled || len(l.Server.States)+len(l.Packets) > 0 {
 			t.Errorf("client %s (%s), server %+v", got, l.Client.Seen, l.Server)
 		}
+		refused()
 		return
 	}
 	check(t, l)
+	if !verdict.Valid || l.Link != "lo" || time.Since(l.Started).Abs() > time.Minute {
+		t.Errorf("verdict %+v, link %q, started %v", verdict, l.Link, l.Started)
+	}
+	for i := range l.Steps {
+		if s := &l.Steps[i]; s.Side == "server" && strings.Contains(s.Text, "close()") {
+			t.Errorf("nobody saw how the server closed: %s", s.Text)
+		}
+	}
 	mustHave(t, l, "", "client syn", "server syn_ack", "client open", "client fin_half", "server fin_merged", "client last_ack")
 	if l.Server.Seen != record.SeenInferred || l.Client.Seen != record.SeenByDiag || l.Server.Address != target.String() {
 		t.Errorf("server %s (%s), client %s", l.Server.Address, l.Server.Seen, l.Client.Seen)
@@ -112,11 +135,11 @@ func TestTarget(t *testing.T) {
 		t.Errorf("client %s, server %s", c, s)
 	}
 
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	l = aim(Spec{Target: target})
+	l = refused()
 	mustHave(t, l, "", "client syn", "server refused")
+	if s := l.Server.States; len(s) != 1 || s[0].State != "CLOSED" {
+		t.Errorf("the server's states: %+v", s)
+	}
 }
 
 // What needs a sandbox is refused with a TARGET.

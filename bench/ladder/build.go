@@ -1,8 +1,10 @@
 package ladder
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
+	"time"
 
 	"lastack/bench/record"
 	"lastack/sockstate"
@@ -10,16 +12,21 @@ import (
 
 // Build makes the ladder of a watch: packets, states and steps. seen says how each side's states are known.
 func Build(w *Watch, seen [sockstate.NumSides]string) record.Ladder {
-	b := &builder{w: w, states: w.Began}
+	b := &builder{w: w, states: w.Began, seen: seen}
 	b.begin()
 	for i := range w.Events {
 		b.event(i)
 	}
 	b.finish()
-	if w.Unseen {
-		b.forget(sockstate.Server)
+	for side := range seen {
+		if seen[side] == record.SeenNot {
+			b.forget(sockstate.Side(side))
+		}
 	}
-	l := record.Ladder{Packets: b.packets, Steps: b.steps, LastsS: b.at(w.End), Trace: w.Trace}
+	l := record.Ladder{Packets: b.packets, Steps: b.steps, LastsS: b.at(w.End), Trace: w.Trace, Link: w.Link}
+	if !w.Epoch.IsZero() {
+		l.Started = w.Epoch.Add(time.Duration(b.start)).UTC()
+	}
 	for side, end := range []*record.LadderEnd{&l.Client, &l.Server} {
 		*end = record.LadderEnd{Seen: seen[side], States: b.dwells[side]}
 	}
@@ -33,6 +40,7 @@ func Build(w *Watch, seen [sockstate.NumSides]string) record.Ladder {
 
 type builder struct {
 	w      *Watch
+	seen   [sockstate.NumSides]string
 	start  int64
 	states [sockstate.NumSides]sockstate.State
 	dwells [sockstate.NumSides][]record.LadderState
@@ -426,6 +434,9 @@ func (b *builder) step(e *Event, code Code, side sockstate.Side, packet int) {
 // fill sets what the table says of a step.
 func (b *builder) fill(s *record.LadderStep, code Code, side sockstate.Side) {
 	t := steps[code]
+	if b.seen[side] == record.SeenInferred {
+		t.text = cmp.Or(inferred[code], t.text)
+	}
 	s.Code, s.Function, s.Section, s.Text = string(code), t.function, t.section, sentences(t.text, side)
 	if b.w.Server.Addr().Is6() {
 		s.Function = strings.Replace(s.Function, "_v4_", "_v6_", 1)

@@ -228,7 +228,7 @@ var steps = map[Code]step{
 		"tcp_v4_send_reset", "3.10.7.1",
 	},
 	codeRefused: {
-		"Nothing listens at this port of {A}: its kernel refuses the connection by RST.",
+		"{A} refuses the connection by RST: nothing listens at this port, or a firewall answers for it.",
 		"",
 		"tcp_v4_send_reset", "3.10.7.1",
 	},
@@ -322,6 +322,15 @@ var steps = map[Code]step{
 		"",
 		"inet_csk_bind_conflict", "3.6.1",
 	},
+}
+
+// inferred are the texts of a side of which only packets are seen: they do not tell by which call its program closed, or whether it ran.
+var inferred = map[Code]string{
+	codeFINFirst:  "{A} sends the first FIN: nothing more will come from it. Its program called close() or shutdown(), or has ended; the packet does not say which.",
+	codeFINSecond: "{A}'s FIN ends the second direction: its program has closed too, or has ended. It waits for the last ACK.",
+	codeFINMerged: "{A}'s program closes, or ends, before its kernel has sent the ACK, so one packet is both: it confirms {B}'s FIN and has {A}'s own.",
+	codeACKOfFIN:  "{A}'s kernel confirms the FIN, and no FIN of its own comes yet: \"just a moment\". Until it comes, {A} is in CLOSE_WAIT, and {B} in FIN_WAIT_2.",
+	codeRSTOther:  "{A} resets the connection. Its packet does not say why: its program aborted, or closed with data unread, or has ended.",
 }
 
 // lostText follows a step whose packet the network loses, where there is no other text for that.

@@ -2,6 +2,7 @@ package ladder
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"lastack/sockstate"
@@ -19,11 +20,20 @@ type Watch struct {
 	Kernel [sockstate.NumSides][]Change
 	// Trace is on, or off and why.
 	Trace string
-	// Unseen is set if no packets could be seen, and of the server nothing.
+	// Unseen is set if no packets could be seen.
 	Unseen bool
+	// Link is the client's link at which packets were seen; empty: the relay between both ends saw them.
+	Link string
+	// Epoch is the wall clock's time at the zero of the events' clock.
+	Epoch time.Time
 	// End is when the watch ended, and Left what was left then of a minisocket of each side.
 	End  int64
 	Left [sockstate.NumSides]time.Duration
+}
+
+// Silent reports whether the server has sent nothing.
+func (w *Watch) Silent() bool {
+	return !slices.ContainsFunc(w.Packets, func(p Packet) bool { return p.from(w.Client) == sockstate.Server })
 }
 
 // Change is a change of a full socket's state, as the kernel traced it: what goes from FIN_WAIT_2 or CLOSING to CLOSED may be in TIME_WAIT.

@@ -1,6 +1,9 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Handshake is the result of the kind handshake: one connection, or those of drills, packet by packet and state by state.
 type Handshake struct {
@@ -26,6 +29,10 @@ type Ladder struct {
 	Client LadderEnd `json:"client"`
 	Server LadderEnd `json:"server"`
 
+	// Started is when it began, by the wall clock: 0 of all its times.
+	Started time.Time `json:"started,omitzero"`
+	// Link is the client's link at which its packets were seen, with a target; in a sandbox they were seen by the relay.
+	Link    string         `json:"link,omitempty"`
 	Packets []LadderPacket `json:"packets"`
 	Steps   []LadderStep   `json:"steps"`
 	// LastsS is how long it was watched, from the first packet.

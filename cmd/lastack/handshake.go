@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,6 +19,7 @@ import (
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
 	"lastack/report"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 )
 
@@ -64,7 +65,8 @@ Markdown; pcapng opens in Wireshark, with the states as packet comments.
 
 Against a TARGET (HOST:PORT, or http://HOST:PORT/path) the client's end is
 watched, and the server's states are inferred from the packets. To see packets
-takes CAP_NET_RAW; without it the client's states are all that is drawn.
+takes CAP_NET_RAW; without it the client's states are all that is drawn. If no
+connection can be opened the exit code is 3.
 
 The time beside a packet is when it was sent; a state of its receiver begins
 when it arrives. Sequence and acknowledgement numbers count from each side's
@@ -189,12 +191,16 @@ func (o *handshakeOptions) aim(cmd *cobra.Command, args []string) error {
 // watch watches the connections, each in a sandbox of its own.
 func (o *handshakeOptions) watch(ctx context.Context, shown *display, _ *outputFiles) (*record.Run, error) {
 	see, seen := func(record.Event) {}, func() {}
-	switch width := terminalWidth(shown.stderr); {
-	case !o.spec.Follow || o.quiet:
+	facts, factsErr := host.Read()
+	if factsErr != nil {
+		facts = &host.Facts{}
+	}
+	switch width, awaited := terminalWidth(shown.stderr), awaitedBy(o.setups, facts.HZ); {
+	case awaited == "" || o.quiet:
 	case width > 0 && len(o.setups) == 1:
 		see, seen = countdownOn(shown, width)
 	default:
-		fmt.Fprintf(shown, "lastack: waiting for the end of TIME_WAIT, which takes up to %v\n", timeWaitAtMost)
+		fmt.Fprintf(shown, "lastack: waiting for the end of %s\n", awaited)
 	}
 	run, err := handshake.Watch(ctx, o.setups, parallelHandshakes, see)
 	seen()
@@ -206,8 +212,11 @@ func (o *handshakeOptions) watch(ctx context.Context, shown *display, _ *outputF
 		return nil, lost(shown, noSandbox("handshake needs a sandbox", err))
 	}
 	if run != nil {
-		if facts, ferr := host.Read(); ferr == nil {
+		if factsErr == nil {
 			run.Hosts = []record.Host{bench.RecordHost(facts)}
+		}
+		for _, reason := range run.Verdict.Reasons {
+			fmt.Fprintf(shown, "lastack: %s\n", quantity.Escape(reason))
 		}
 		for _, w := range run.Warnings {
 			_, text := record.SplitWarning(w)
@@ -215,6 +224,22 @@ func (o *handshakeOptions) watch(ctx context.Context, shown *display, _ *outputF
 		}
 	}
 	return run, err
+}
+
+// awaitedBy says for which states' end --follow waits, and how long they last; empty if for none.
+func awaitedBy(setups []handshake.Setup, hz int) string {
+	var words []string
+	for _, s := range [...]sockstate.State{sockstate.TimeWait, sockstate.FinWait2} {
+		if !slices.ContainsFunc(setups, func(setup handshake.Setup) bool { return slices.Contains(setup.Awaits(), s) }) {
+			continue
+		}
+		lasts := "tcp_fin_timeout"
+		if s == sockstate.TimeWait {
+			lasts = sockstate.TimeWaitLasts(hz).String()
+		}
+		words = append(words, s.String()+" ("+lasts+")")
+	}
+	return strings.Join(words, " and of ")
 }
 
 // countdownOn shows what is waited for in one line of a terminal, until the second function is called.
@@ -236,9 +261,5 @@ func countdownOn(w io.Writer, width int) (see func(record.Event), done func()) {
 	}
 }
 
-const (
-	// timeWaitAtMost is what --follow waits for: the minute, and what its timer may be late.
-	timeWaitAtMost = 65 * time.Second
-	// parallelHandshakes is how many connections are watched at once. Those of the drills mostly wait for a timer.
-	parallelHandshakes = 4
-)
+// parallelHandshakes is how many connections are watched at once. Those of the drills mostly wait for a timer.
+const parallelHandshakes = 4

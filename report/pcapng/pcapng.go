@@ -15,10 +15,14 @@ import (
 	"lastack/bench/record"
 )
 
-// Write writes the packets of all ladders, one after the other. A packet has the time at which it was sent.
+// Write writes the packets of all ladders, one after the other. A packet has the time at which it was sent, by the wall clock.
 func Write(w io.Writer, run *record.Run) error {
 	link := pcapgo.DefaultNgInterface
 	link.Name, link.LinkType = "relay", layers.LinkTypeRaw
+	link.Description = "packets as the relay between both ends took them from their sender"
+	if all := run.Handshake.Ladders; len(all) > 0 && all[0].Link != "" {
+		link.Name, link.Description = all[0].Link, "packets as the client's host sent and received them, without their link's header"
+	}
 	section := pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: "lastack " + run.Version}}
 	out, err := pcapgo.NewNgWriterInterface(w, link, section)
 	if err != nil {
@@ -26,10 +30,14 @@ func Write(w io.Writer, run *record.Run) error {
 	}
 	for i := range run.Handshake.Ladders {
 		l := &run.Handshake.Ladders[i]
+		began := l.Started
+		if began.IsZero() {
+			began = run.Started
+		}
 		for j := range l.Packets {
 			p := &l.Packets[j]
 			info := gopacket.CaptureInfo{
-				Timestamp: run.Started.Add(time.Duration(p.AtS * float64(time.Second))), CaptureLength: len(p.Raw), Length: len(p.Raw),
+				Timestamp: began.Add(time.Duration(p.AtS * float64(time.Second))), CaptureLength: len(p.Raw), Length: len(p.Raw),
 			}
 			if err := out.WritePacketWithOptions(info, p.Raw, pcapgo.NgPacketOptions{Comments: comments(l, j)}); err != nil {
 				return err

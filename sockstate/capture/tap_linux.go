@@ -90,6 +90,9 @@ func awaitStamps() {
 	}
 }
 
+// Link names the link whose packets are read.
+func (t *Tap) Link() string { return t.link.Name }
+
 // FD is readable when there is a packet.
 func (t *Tap) FD() int { return t.fd }
 

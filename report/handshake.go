@@ -20,7 +20,12 @@ func handshakeDocument(run *record.Run) *document.Document {
 	if h == nil {
 		h = &record.Handshake{}
 	}
-	sections := []*section{handshakeContext(run, h), handshakeVerdict(run), warnings()}
+	sections := []*section{handshakeContext(run, h)}
+	if len(run.Verdict.Reasons) > 0 {
+		lead := strings.Join(run.Verdict.Reasons, "; ")
+		sections = append(sections, &section{document.Section{ID: "verdict", Title: "NO CONNECTION", Lead: lead, Level: document.First}})
+	}
+	sections = append(sections, warnings())
 	for i := range h.Ladders {
 		sections = append(sections, ladderSection(&h.Ladders[i], i, len(h.Ladders)))
 	}
@@ -80,15 +85,6 @@ func handshakeContext(run *record.Run, h *record.Handshake) *section {
 	}
 	if cmd := run.Plan.Command; len(cmd) > 0 {
 		s.add(document.Fact{Name: "command", Text: shell(cmd), Command: true})
-	}
-	return s
-}
-
-// handshakeVerdict says why there was no connection, if there was none.
-func handshakeVerdict(run *record.Run) *section {
-	s := &section{document.Section{ID: "verdict", Title: "NO CONNECTION", Level: document.First}}
-	if !run.Verdict.Valid {
-		s.Lead = strings.Join(run.Verdict.Reasons, "; ")
 	}
 	return s
 }

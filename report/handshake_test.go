@@ -175,6 +175,23 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// Why there was no connection stands first, and only then.
+func TestHandshakeNoConnection(t *testing.T) {
+	run := handshakes(t)["rst"]
+	for _, format := range []string{"text", "html", "md"} {
+		has := func() bool {
+			page := string(show(t, View{Format: format}, run))
+			return strings.Contains(strings.ToUpper(page), "NO CONNECTION") && strings.Contains(page, "refused it")
+		}
+		if run.Verdict = (record.Verdict{Valid: true}); has() {
+			t.Errorf("%s: no connection, of one that was", format)
+		}
+		if run.Verdict = (record.Verdict{Reasons: []string{"127.0.0.1:1 refused it"}}); !has() {
+			t.Errorf("%s: why there was no connection is missing", format)
+		}
+	}
+}
+
 // Drills are a section each, with tables of their own, on one page and in one picture.
 func TestHandshakeDrills(t *testing.T) {
 	all := handshakes(t)

@@ -39,6 +39,7 @@ type intake struct {
 	// cutting: the text is a histogram of the timeline, and goes to histogram.
 	cutting   bool
 	histogram []byte
+	kept      strings.Builder   // the histograms so far
 	letters   []byte            // of a key, as far as it counts
 	keys      map[string]string // the keys met, so that each is made once
 
@@ -214,9 +215,9 @@ func (in *intake) scan(b []byte) error {
 
 // begin begins a piece of the timeline, end ends it.
 func (in *intake) begin(at int64) {
-	room := 0
+	room := spare
 	if len(in.timeline) > 0 {
-		room = in.pieceSize + spare
+		room += in.pieceSize
 	}
 	in.timeline = append(in.timeline, piece{text: append(make([]byte, 0, room), '['), at: at})
 }

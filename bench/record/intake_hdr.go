@@ -28,8 +28,20 @@ func (in *intake) cutHistogram() {
 		p.text = append(p.text, in.histogram...)
 		return
 	}
-	p.histograms = append(p.histograms, histogramText{len(p.text), string(in.histogram)})
+	p.histograms = append(p.histograms, histogramText{len(p.text), in.keep(in.histogram)})
 	p.text = strconv.AppendInt(append(p.text, mark...), int64(len(p.histograms)-1), 10)
+}
+
+// keep makes a text of b, in one piece of memory with others: a long timeline has tens of thousands.
+func (in *intake) keep(b []byte) string {
+	const room = 64 << 10
+	if in.kept.Cap()-in.kept.Len() < len(b) {
+		in.kept = strings.Builder{}
+		in.kept.Grow(max(room, len(b)))
+	}
+	at := in.kept.Len()
+	in.kept.Write(b)
+	return in.kept.String()[at:]
 }
 
 // putBack puts the histograms into the decoded intervals.

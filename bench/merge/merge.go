@@ -95,7 +95,7 @@ func partsOf(name string, r *record.Run) (parts []part) {
 		return parts
 	}
 	s := record.ShardResult{
-		Shard: *r.Shard, Version: r.Version, Started: r.Started, ElapsedS: r.ElapsedS, LoadS: r.LoadS, Interrupted: r.Interrupted, Plan: r.Plan, Sandbox: r.Sandbox,
+		Shard: *r.Shard, Version: r.Version, Build: r.Build, Started: r.Started, ElapsedS: r.ElapsedS, LoadS: r.LoadS, Interrupted: r.Interrupted, Plan: r.Plan, Sandbox: r.Sandbox,
 		Result: r.Result, Warmup: r.Warmup, Server: r.Server, TCPInfo: r.TCPInfo, States: r.States, TimeWait: r.TimeWait, Counters: r.Counters, CountersBySide: r.CountersBySide,
 		Pressure: r.Pressure, Tracking: r.Tracking, Generator: r.Generator, Observer: r.Observer, Settle: r.Settle, Predicted: r.Predicted, Accounting: r.Accounting, Verdict: r.Verdict, Warnings: r.Warnings,
 	}

@@ -310,6 +310,33 @@ func TestPartial(t *testing.T) {
 	}
 }
 
+// Shards of other builds are merged, and named. The merged record is of a build only if all are.
+func TestBuilds(t *testing.T) {
+	t.Parallel()
+	shards, _ := made(t, rand.New(rand.NewPCG(7, 7)), 5)
+	build := record.Build{Commit: "0123456789abcdef0123", Go: "go1.26.0", System: "linux/amd64"}
+	for _, r := range shards {
+		b := build
+		r.Build, r.Warnings = &b, nil
+	}
+	r := merged(t, false, shards...)
+	if d := cmp.Diff(&build, r.Build); d != "" || len(r.Warnings) > 0 {
+		t.Errorf("of one build: %s, warnings %q", d, r.Warnings)
+	}
+	shards[1].Build.System = "linux/arm64"
+	shards[2].Build.Changed, shards[2].Build.Go = true, "go1.27.0"
+	shards[3].Version = "v2"
+	shards[4].Build.System = "linux/arm64"
+	r = merged(t, true, again(t, merged(t, true, shards[2:]...)), again(t, merged(t, true, shards[:2]...)))
+	if d := cmp.Diff([]string{
+		"shards 1 and 4 were run by another build of lastack than shard 0: system linux/arm64, not linux/amd64",
+		"shard 2 was run by another build of lastack than shard 0: commit 0123456789ab with changes, not 0123456789ab; compiled by go1.27.0, not go1.26.0",
+		"shard 3 was run by another build of lastack than shard 0: version v2, not v1",
+	}, r.Warnings); d != "" || r.Build != nil || !r.Verdict.Valid || r.Shards[1].Build.System != "linux/arm64" {
+		t.Errorf("build %+v, verdict %+v, warnings\n%s", r.Build, r.Verdict, d)
+	}
+}
+
 // A plateau's intervals are between those in which it opens and closes.
 func TestPhases(t *testing.T) {
 	t.Parallel()

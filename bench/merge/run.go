@@ -16,7 +16,7 @@ import (
 func (m *Merger) run() (*record.Run, error) {
 	first := &m.parts[0]
 	r := &record.Run{
-		Schema: record.Schema, Version: first.Version, Kind: record.KindRun, RunID: first.runID, Started: first.Started, Sandbox: first.Sandbox,
+		Schema: record.Schema, Version: first.Version, Build: m.build(), Kind: record.KindRun, RunID: first.runID, Started: first.Started, Sandbox: first.Sandbox,
 		Greetings: m.first.Greetings, Predicted: m.predicted(), Warnings: []string{},
 	}
 	for i := range m.parts {
@@ -251,13 +251,11 @@ func (m *Merger) warn(r *record.Run) {
 		r.Warnings = append(r.Warnings, w)
 	}
 	for i := range m.parts {
-		if p := &m.parts[i]; p.Version != m.parts[0].Version {
-			r.Warnings = append(r.Warnings, shard.Names([]int{p.I})+" was run by lastack "+p.Version+", shard "+strconv.Itoa(m.parts[0].I)+" by "+m.parts[0].Version)
-		}
 		if math.Abs(m.parts[i].LoadS-m.parts[0].LoadS) > 0.1*m.parts[0].LoadS {
 			r.Warnings = append(r.Warnings, shard.Names([]int{m.parts[i].I})+" was under load for another time than the others")
 		}
 	}
+	r.Warnings = append(r.Warnings, m.builds()...)
 	if m.timeline.shared {
 		r.Warnings = append(r.Warnings, "timeline: some shards were in one network namespace and saw each other's sockets, so that the timeline has no states")
 	}

@@ -9,6 +9,7 @@ import (
 type ShardResult struct {
 	Shard
 	Version     string    `json:"version"`
+	Build       *Build    `json:"build,omitempty"`
 	Started     time.Time `json:"started"`
 	ElapsedS    float64   `json:"elapsed_s"`
 	LoadS       float64   `json:"load_s"`

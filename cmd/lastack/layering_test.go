@@ -119,7 +119,7 @@ var onlyThirdParty = map[string][]string{
 	"report/csv":         nil,
 	"report/hlog":        nil,
 	"report/mermaid":     nil,
-	"report/pcapng":      {"github.com/gopacket/gopacket", "github.com/gopacket/gopacket/..."},
+	"report/pcapng":      nil,
 	"report":             nil,
 	"bench/verdict":      nil,
 	"bench/model":        nil,

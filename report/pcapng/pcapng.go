@@ -3,31 +3,22 @@
 package pcapng
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 
 	"lastack/bench/record"
 )
 
 // Write writes the packets of all ladders, one after the other. A packet has the time at which it was sent, by the wall clock.
 func Write(w io.Writer, run *record.Run) error {
-	link := pcapgo.DefaultNgInterface
-	link.Name, link.LinkType = "relay", layers.LinkTypeRaw
-	link.Description = "packets as the relay between both ends took them from their sender"
+	link, description := "relay", "packets as the relay between both ends took them from their sender"
 	if all := run.Handshake.Ladders; len(all) > 0 && all[0].Link != "" {
-		link.Name, link.Description = all[0].Link, "packets as the client's host sent and received them, without their link's header"
+		link, description = all[0].Link, "packets as the client's host sent and received them, without their link's header"
 	}
-	section := pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: "lastack " + run.Version}}
-	out, err := pcapgo.NewNgWriterInterface(w, link, section)
-	if err != nil {
-		return err
-	}
+	b := header("lastack "+run.Version, link, description)
 	for i := range run.Handshake.Ladders {
 		l := &run.Handshake.Ladders[i]
 		began := l.Started
@@ -36,15 +27,43 @@ func Write(w io.Writer, run *record.Run) error {
 		}
 		for j := range l.Packets {
 			p := &l.Packets[j]
-			info := gopacket.CaptureInfo{
-				Timestamp: began.Add(time.Duration(p.AtS * float64(time.Second))), CaptureLength: len(p.Raw), Length: len(p.Raw),
-			}
-			if err := out.WritePacketWithOptions(info, p.Raw, pcapgo.NgPacketOptions{Comments: comments(l, j)}); err != nil {
-				return err
-			}
+			b = packet(b, began.Add(time.Duration(p.AtS*float64(time.Second))), p.Raw, comments(l, j))
 		}
 	}
-	return out.Flush()
+	_, err := w.Write(b)
+	return err
+}
+
+// header is the beginning of a capture that program made: a section, and an interface.
+func header(program, link, description string) []byte {
+	b := block(nil, sectionHeader, func(b []byte) []byte {
+		b = binary.LittleEndian.AppendUint32(b, byteOrderMagic)
+		b = append(b, 1, 0, 0, 0) // version 1.0
+		b = binary.LittleEndian.AppendUint64(b, sectionLengthUnset)
+		return option(option(b, application, program), 0, "")
+	})
+	return block(b, interfaceDescription, func(b []byte) []byte {
+		b = binary.LittleEndian.AppendUint32(b, linkTypeRaw)
+		b = binary.LittleEndian.AppendUint32(b, 0) // no packet is cut
+		b = option(option(b, interfaceName, link), interfaceText, description)
+		b = option(b, interfaceSystem, "linux")
+		return option(option(b, timeResolution, string(rune(nanoseconds))), 0, "")
+	})
+}
+
+// packet appends one.
+func packet(b []byte, at time.Time, raw []byte, comments []string) []byte {
+	return block(b, enhancedPacket, func(b []byte) []byte {
+		ns := uint64(at.UnixNano())
+		for _, v := range []uint32{0, uint32(ns >> 32), uint32(ns), uint32(len(raw)), uint32(len(raw))} { // interface 0, cut to its whole length
+			b = binary.LittleEndian.AppendUint32(b, v)
+		}
+		b = padded(b, raw)
+		for _, c := range comments {
+			b = option(b, comment, c)
+		}
+		return option(b, 0, "")
+	})
 }
 
 // comments are those of a packet.

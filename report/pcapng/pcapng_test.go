@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
@@ -37,7 +38,7 @@ func samples(t *testing.T) map[string]*record.Run {
 	return all
 }
 
-// What is written can be read: each packet, its time to the microsecond, and its comments.
+// What is written can be read: each packet, its time to the microsecond, and its comments. gopacket writes the same bytes.
 func TestReadBack(t *testing.T) {
 	for name, run := range samples(t) {
 		link, began := "relay", run.Started
@@ -49,9 +50,19 @@ func TestReadBack(t *testing.T) {
 		if err := Write(&b, run); err != nil {
 			t.Fatal(err)
 		}
+		written := b.Bytes()
 		r, err := pcapgo.NewNgReader(&b, pcapgo.DefaultNgReaderOptions)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
+		}
+		of, err := r.Interface(0)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var again bytes.Buffer
+		w, err := pcapgo.NewNgWriterInterface(&again, of, pcapgo.NgWriterOptions{SectionInfo: r.SectionInfo()})
+		if err != nil {
+			t.Fatal(err)
 		}
 		if r.LinkType() != layers.LinkTypeRaw {
 			t.Errorf("%s: link type %v", name, r.LinkType())
@@ -72,6 +83,9 @@ func TestReadBack(t *testing.T) {
 			if of, err := r.Interface(info.InterfaceIndex); err != nil || of.Name != link {
 				t.Errorf("%s: packet %d is of link %q (%v)", name, i+1, of.Name, err)
 			}
+			if err := w.WritePacketWithOptions(info, raw, options); err != nil {
+				t.Fatal(err)
+			}
 			if !slices.Contains(options.Comments, "sent: client "+p.Before.Client+", server "+p.Before.Server) {
 				t.Errorf("%s: packet %d has comments %q", name, i+1, options.Comments)
 			}
@@ -81,6 +95,12 @@ func TestReadBack(t *testing.T) {
 		}
 		if _, _, err := r.ReadPacketData(); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: more packets (%v)", name, err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(again.Bytes(), written); d != "" {
+			t.Errorf("%s (-gopacket +ours):\n%s", name, d)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func TestReadBack(t *testing.T) {
 			if d := info.Timestamp.Sub(began) - time.Duration(p.AtS*1e9); d.Abs() > time.Microsecond {
 				t.Errorf("%s: packet %d is %v off", name, i+1, d)
 			}
-			if of, err := r.Interface(info.InterfaceIndex); err != nil || of.Name != link {
+			if of, err = r.Interface(info.InterfaceIndex); err != nil || of.Name != link {
 				t.Errorf("%s: packet %d is of link %q (%v)", name, i+1, of.Name, err)
 			}
 			if err := w.WritePacketWithOptions(info, raw, options); err != nil {

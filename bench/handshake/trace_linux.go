@@ -34,14 +34,15 @@ func startTrace(how string, box *sandbox.Sandbox) (t tracer, err error) {
 	return tracer{what: "off: " + err.Error()}, nil
 }
 
-// read adds the changes to a watch.
-func (t *tracer) read(w *ladder.Watch) error {
+// read adds the changes to a watch. If some are missing there are none: the relay's own looks at the states are whole.
+func (t *tracer) read(w *ladder.Watch) {
 	if t.events == nil {
-		return nil
+		return
 	}
 	all, err := t.events.Read()
 	if err != nil {
-		return err
+		t.what = "off: " + err.Error()
+		return
 	}
 	offset := monotonic()
 	for _, e := range all {
@@ -50,7 +51,6 @@ func (t *tracer) read(w *ladder.Watch) error {
 		}
 		w.Kernel[e.Namespace] = append(w.Kernel[e.Namespace], ladder.Change{At: e.At - offset, Old: e.Old, New: e.New})
 	}
-	return nil
 }
 
 func (t *tracer) close() error {

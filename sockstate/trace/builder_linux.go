@@ -39,6 +39,7 @@ const (
 	lostSockets = iota
 	lostTimeWaits
 	lostUnknown
+	lostResets
 	numLost
 )
 

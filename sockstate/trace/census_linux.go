@@ -32,7 +32,11 @@ type Census struct {
 	// servers is the load's addresses, as the program has them.
 	servers  *ebpf.Map
 	selected []netip.AddrPort
-	pairs    *ebpf.Map
+	// chosen is set if the program has all of them.
+	chosen bool
+	pairs  *ebpf.Map
+	// left is set while pairs may have what no census has taken.
+	left bool
 	program  *ebpf.Program
 	iter     *link.Iter
 
@@ -102,7 +106,11 @@ func (c *Census) open(cfg *CensusConfig) (err error) {
 	if c.layout, err = loadCensusLayout(types); err != nil {
 		return err
 	}
-	for _, ns := range cfg.Namespaces {
+	spaces := cfg.Namespaces
+	if len(spaces) == 0 {
+		spaces = []*netns.NS{nil}
+	}
+	for _, ns := range spaces {
 		p, err := enter(ns)
 		if err != nil {
 			return err
@@ -162,13 +170,19 @@ func (c *Census) Census(f *sockstate.Filter, into *sockstate.Census) error {
 	if err := c.choose(f.Servers); err != nil {
 		return err
 	}
+	if c.left { // an earlier one failed
+		if err := c.takePairs(func(*pairKey, *pairValue) {}); err != nil {
+			return err
+		}
+	}
+	c.left = true
 	t, err := c.walk(f.Limits())
 	if err != nil {
 		return err
 	}
 	c.seen = int(t.Seen)
 	c.add(t, into)
-	if err := c.addPairs(f, into); err != nil || t.Lost == 0 {
+	if err := c.takePairs(func(k *pairKey, v *pairValue) { addPair(f, into, k, v) }); err != nil || t.Lost == 0 {
 		return err
 	}
 	return &Error{"map", "pairs", &fullError{c.pairs.MaxEntries()}}
@@ -176,9 +190,10 @@ func (c *Census) Census(f *sockstate.Filter, into *sockstate.Census) error {
 
 // choose gives the program the servers.
 func (c *Census) choose(servers []netip.AddrPort) error {
-	if slices.Equal(c.selected, servers) {
+	if c.chosen && slices.Equal(c.selected, servers) {
 		return nil
 	}
+	c.chosen = false
 	for _, s := range c.selected {
 		for _, key := range keysOf(s) {
 			if err := c.servers.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -186,7 +201,7 @@ func (c *Census) choose(servers []netip.AddrPort) error {
 			}
 		}
 	}
-	c.selected = nil
+	c.selected = slices.Clone(servers)
 	for i, s := range servers {
 		for _, key := range keysOf(s) {
 			if err := c.servers.Update(key, uint32(i), ebpf.UpdateNoExist); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
@@ -194,7 +209,7 @@ func (c *Census) choose(servers []netip.AddrPort) error {
 			}
 		}
 	}
-	c.selected = slices.Clone(servers)
+	c.chosen = true
 	return nil
 }
 
@@ -314,8 +329,8 @@ func (c *Census) add(t *tally, into *sockstate.Census) {
 	into.LongestLeft = max(into.LongestLeft, time.Duration(t.LongestLeft)*time.Second/time.Duration(c.hz))
 }
 
-// addPairs moves the use of ports from the map.
-func (c *Census) addPairs(f *sockstate.Filter, into *sockstate.Census) error {
+// takePairs takes the use of ports out of the map.
+func (c *Census) takePairs(each func(*pairKey, *pairValue)) error {
 	if c.keys == nil {
 		c.keys, c.values = make([]pairKey, pairsBatch), make([]pairValue, pairsBatch)
 	}
@@ -323,10 +338,11 @@ func (c *Census) addPairs(f *sockstate.Filter, into *sockstate.Census) error {
 	for {
 		n, err := c.pairs.BatchLookupAndDelete(&cursor, c.keys, c.values, nil)
 		for i := range n {
-			addPair(f, into, &c.keys[i], &c.values[i])
+			each(&c.keys[i], &c.values[i])
 		}
 		switch {
 		case errors.Is(err, ebpf.ErrKeyNotExist):
+			c.left = false
 			return nil
 		case err != nil:
 			return &Error{"read", "pairs", err}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
 	"lastack/sockstate/netns"
@@ -144,22 +145,62 @@ func TestCensusManyPairs(t *testing.T) {
 		}
 	}
 	f := sockstate.Filter{Servers: servers}
-	for range 2 {
+	for range 3 {
 		if got := agree(t, c, d, &f); len(got.Ports) != n {
 			t.Errorf("%d pairs, want %d", len(got.Ports), n)
 		}
+		// A census that ends before it has taken the pairs.
+		c.left = true
+		if _, err := c.walk(f.Limits()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := errors.Join(c.iter.Close(), c.program.Close(), c.servers.Close(), c.pairs.Close()); err != nil {
-		t.Fatal(err)
-	}
-	c.selected = nil
-	if err := c.load(btf.NewCache(), len(servers), 4); err != nil {
-		t.Fatal(err)
-	}
+	reload(t, c, len(servers), 4)
 	var part sockstate.Census
 	err := c.Census(&f, &part)
 	if e, ok := errors.AsType[*fullError](err); !ok || e.room != 4 || part.Total(sockstate.Client) != n || len(part.Ports) != 4 {
 		t.Errorf("%v, %d at the client, %d pairs", err, part.Total(sockstate.Client), len(part.Ports))
+	}
+}
+
+// reload gives the census room for other numbers of servers and pairs.
+func reload(t *testing.T, c *Census, servers, pairs int) {
+	t.Helper()
+	if err := errors.Join(c.iter.Close(), c.program.Close(), c.servers.Close(), c.pairs.Close()); err != nil {
+		t.Fatal(err)
+	}
+	c.selected, c.chosen, c.left = nil, false, false
+	if err := c.load(btf.NewCache(), servers, pairs); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCensusManyServers: servers without room are refused each time, and leave nothing behind. An empty list of namespaces is the caller's.
+func TestCensusManyServers(t *testing.T) {
+	c, err := OpenCensus(CensusConfig{})
+	skip(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	d, err := sockdiag.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	var servers []netip.AddrPort
+	for i := range 3 {
+		g := socktest.Listen(t, nil, fmt.Sprintf("127.0.0.%d:0", i+1), false)
+		g.Pairs(i + 1)
+		servers = append(servers, g.Addr)
+	}
+	reload(t, c, 1, 16)
+	for range 2 {
+		if err := c.Census(&sockstate.Filter{Servers: servers}, new(sockstate.Census)); !errors.Is(err, unix.E2BIG) {
+			t.Errorf("three servers where one has room: %v", err)
+		}
+		for i, s := range servers {
+			if got := agree(t, c, d, &sockstate.Filter{Servers: []netip.AddrPort{s}}); got.Count[sockstate.Client][sockstate.Established] != i+1 {
+				t.Errorf("%v: %+v", s, got.Count)
+			}
+		}
 	}
 }
 

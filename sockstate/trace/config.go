@@ -19,7 +19,8 @@ type Config struct {
 
 // CensusConfig says what a census has room for, and where it counts.
 type CensusConfig struct {
-	// Namespaces are those whose sockets it counts; they may be closed once it is open. A nil entry is that of the calling thread, also of each Census.
+	// Namespaces are those whose sockets it counts; they may be closed once it is open. A nil entry is that of the calling thread, also of each Census;
+	// an empty list means just that one.
 	Namespaces []*netns.NS
 	// Servers and Pairs are how many servers' addresses a filter has at most, and how many pairs of a local address and a server the
 	// sockets. Of each there is room for at least a few: fewServers, fewPairs.

@@ -49,6 +49,13 @@ func (e *fullError) Error() string {
 	return fmt.Sprintf("there are more than %d pairs of a local address and a server: --census diag has room for any number", e.room)
 }
 
+// lostError is a queue that was full.
+type lostError struct{ n uint64 }
+
+func (e *lostError) Error() string {
+	return fmt.Sprintf("%d changes of state came when %d were there already", e.n, MaxEvents)
+}
+
 // missing is a name that the kernel's BTF lacks.
 type missing struct{ name string }
 

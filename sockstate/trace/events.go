@@ -12,5 +12,5 @@ type Event struct {
 	Old, New  sockstate.State
 }
 
-// MaxEvents is how many events a watch holds. Those after them are lost.
+// MaxEvents is how many events a watch holds. Those after them are lost, and Events.Read says how many.
 const MaxEvents = 1024

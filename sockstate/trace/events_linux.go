@@ -19,6 +19,7 @@ import (
 type Events struct {
 	spaces  []uint32
 	queue   *ebpf.Map
+	lost    *ebpf.Map // the number of events that found no room
 	program *ebpf.Program
 	link    link.Link
 }
@@ -40,10 +41,13 @@ func Watch(namespaces ...*netns.NS) (*Events, error) {
 	}
 	e := &Events{spaces: spaces}
 	// First the map, which an unprivileged process does not get: BTF takes longer to read.
-	if e.queue, err = ebpf.NewMap(&ebpf.MapSpec{Name: "events", Type: ebpf.Queue, ValueSize: eventBytes, MaxEntries: MaxEvents}); err != nil {
-		return nil, &Error{"map", "events", err}
+	if e.queue, err = newMap(&ebpf.MapSpec{Name: "events", Type: ebpf.Queue, ValueSize: eventBytes, MaxEntries: MaxEvents}); err != nil {
+		return nil, err
 	}
-	if err := e.start(); err != nil {
+	if e.lost, err = newMap(&ebpf.MapSpec{Name: "lost", Type: ebpf.Array, KeySize: 4, ValueSize: word, MaxEntries: 1}); err == nil {
+		err = e.start()
+	}
+	if err != nil {
 		_ = e.Close() // err matters more
 		return nil, err
 	}
@@ -92,10 +96,17 @@ func (e *Events) tell(b *builder) {
 		asm.Mov.Reg(asm.R2, asm.R10), asm.Add.Imm(asm.R2, valueAt),
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnMapPushElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, exit),
+		asm.StoreImm(asm.R10, indexAt, 0, asm.Word),
+	)
+	b.lookup(e.lost, indexAt)
+	b.add(
+		asm.JEq.Imm(asm.R0, 0, exit),
+		asm.Mov.Imm(asm.R1, 1), asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, 0),
 	)
 }
 
-// Read takes the events out of the queue, in the order of their times.
+// Read takes the events out of the queue, in the order of their times. If some found no room, those that did are returned beside an error.
 func (e *Events) Read() (all []Event, err error) {
 	b := make([]byte, eventBytes)
 	for {
@@ -113,6 +124,13 @@ func (e *Events) Read() (all []Event, err error) {
 		})
 	}
 	slices.SortStableFunc(all, func(a, b Event) int { return cmp.Compare(a.At, b.At) }) // CPUs put them in side by side
+	var lost uint64
+	if err := e.lost.Lookup(uint32(0), &lost); err != nil {
+		return all, &Error{"read", "lost", err}
+	}
+	if lost > 0 {
+		return all, &Error{"read", "events", &lostError{lost}}
+	}
 	return all, nil
 }
 
@@ -125,8 +143,10 @@ func (e *Events) Close() error {
 	if e.program != nil {
 		errs = append(errs, e.program.Close())
 	}
-	if e.queue != nil {
-		errs = append(errs, e.queue.Close())
+	for _, m := range []*ebpf.Map{e.queue, e.lost} {
+		if m != nil {
+			errs = append(errs, m.Close())
+		}
 	}
 	*e = Events{}
 	return errors.Join(errs...)

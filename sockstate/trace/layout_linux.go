@@ -176,7 +176,8 @@ func symbol(name string) (a address) {
 	}
 	defer f.Close()
 	want := []byte(" " + name)
-	for s := bufio.NewScanner(f); s.Scan(); {
+	s := bufio.NewScanner(f)
+	for s.Scan() {
 		line := s.Bytes()
 		if !bytes.HasSuffix(line, want) {
 			continue
@@ -187,6 +188,9 @@ func symbol(name string) (a address) {
 			a.err = errors.New("/proc/kallsyms hides addresses (kernel.kptr_restrict)")
 		}
 		return a
+	}
+	if err := s.Err(); err != nil {
+		return address{err: err}
 	}
 	return address{err: &missing{"function " + name}}
 }

@@ -268,12 +268,8 @@ func (b *builder) reset() {
 	b.add(
 		asm.LoadMem(asm.R1, asm.R10, nowAt, asm.DWord), asm.StoreMem(asm.R10, valueAt+resetAt, asm.R1, asm.DWord),
 		asm.StoreMem(asm.R10, valueAt+resetSide, rSide, asm.DWord),
-		asm.LoadMapPtr(asm.R1, b.maps.resets.FD()),
-		asm.Mov.Reg(asm.R2, asm.R10), asm.Add.Imm(asm.R2, pairAt),
-		asm.Mov.Reg(asm.R3, asm.R10), asm.Add.Imm(asm.R3, valueAt),
-		asm.Mov.Imm(asm.R4, 0),
-		asm.FnMapUpdateElem.Call(),
 	)
+	b.insert(b.maps.resets, pairAt, lostResets)
 }
 
 // mini begins a program on timers: it leaves unless the timer is a minisocket's of the load, and then has its key at twKeyAt, its side, the

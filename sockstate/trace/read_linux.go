@@ -102,7 +102,7 @@ func (t *Trace) readTables(r *Result) error {
 		}
 	}
 	lost := sum[lostAt/word:]
-	r.Lost.Sockets, r.Lost.TimeWaits, r.Lost.Unknown = lost[lostSockets], lost[lostTimeWaits], lost[lostUnknown]
+	r.Lost.Sockets, r.Lost.TimeWaits, r.Lost.Unknown, r.Lost.Resets = lost[lostSockets], lost[lostTimeWaits], lost[lostUnknown], lost[lostResets]
 	return nil
 }
 

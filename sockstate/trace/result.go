@@ -48,10 +48,14 @@ type Reset struct {
 
 // Lost is what a trace has not seen.
 type Lost struct {
-	// Missed counts events for which a program did not run, because it already ran on the CPU and was interrupted.
+	// Missed counts events for which a program did not run, because it already ran on the CPU and was interrupted. They may be of sockets that are not
+	// the load's: the kernel counts before the program looks.
 	Missed int64
 	// Sockets and TimeWaits count those that found no room in a map.
 	Sockets, TimeWaits int64
+	// Resets counts the resets of open connections that found no room: Close lacks them. Where only one end is traced, all stay in the map, and nothing
+	// is missing. They are not in Known.
+	Resets int64
 	// Unknown counts changes of sockets whose state before was not followed.
 	Unknown int64
 	// Unbalanced counts connections that came into a state, and neither left it nor are there, or the reverse: a change went unseen.

@@ -36,9 +36,9 @@ type Census struct {
 	chosen bool
 	pairs  *ebpf.Map
 	// left is set while pairs may have what no census has taken.
-	left bool
-	program  *ebpf.Program
-	iter     *link.Iter
+	left    bool
+	program *ebpf.Program
+	iter    *link.Iter
 
 	seen int
 	// Working memory of the reading of pairs.

@@ -18,8 +18,8 @@ PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-# Linters have a go.mod of their own: they bring hundreds of modules.
-LINT := go tool -modfile=.tools/go.mod golangci-lint
+# Linters have a go.mod of their own: they bring hundreds of modules. With GOGC they take half the CPU time, and 2 GB.
+LINT := GOGC=300 go tool -modfile=.tools/go.mod golangci-lint
 
 # The end of a recipe that has put packages into missing. They are installed only if somebody says so: y at the terminal, or
 # INSTALL=1. Without an answer they are left out, and that is said. Tests need no package.
@@ -89,7 +89,7 @@ ALONE := ./bench ./loadgen
 # What takes longest begins first: the command line, and beside it what mostly waits for the kernel. What only computes comes last, on both cores.
 LONGEST := ./cmd/lastack ./bench/drain ./sockstate/sockio ./sockstate/teardown ./server
 
-# What only computes fills the CPUs while the loads of ALONE wait, and gives way to them.
+# What only computes fills the CPUs while the loads of ALONE wait, and gives way to them. With GOGC it takes half the CPU time.
 COMPUTE := ./bench/compare ./bench/sweep ./bench/record ./bench/merge ./bench/metric ./bench/model ./bench/preset ./bench/verdict ./report/...
 
 # The first command compiles, on all cores, and links nothing: the others do. Those of ALONE are tested one at a time, the rest two at a time: their
@@ -97,7 +97,7 @@ COMPUTE := ./bench/compare ./bench/sweep ./bench/record ./bench/merge ./bench/me
 test: export CGO_ENABLED = 0
 test:
 	go list -export -test ./... >/dev/null
-	@failed=0; nice -n 19 go test -vet=off -p 1 $(COMPUTE) & compute=$$!; \
+	@failed=0; GOGC=400 nice -n 19 go test -vet=off -p 1 $(COMPUTE) & compute=$$!; \
 	go test -vet=off -p 1 $(ALONE) || failed=1; wait $$compute || failed=1; \
 	go test -vet=off -p 2 $(LONGEST) $$(go list ./... | grep -vxF "$$(go list $(ALONE) $(COMPUTE) $(LONGEST))") || failed=1; exit $$failed
 

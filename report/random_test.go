@@ -78,7 +78,7 @@ func fill(rng *rand.Rand, v reflect.Value) {
 
 // Whatever a record says, it is shown on a whole page, and the same way twice. There are more records with LASTACK_LONG=1.
 func FuzzRandomRecord(f *testing.F) {
-	seeds := uint64(80)
+	seeds := uint64(40)
 	if os.Getenv("LASTACK_LONG") != "" {
 		seeds = 1000
 	}
@@ -108,7 +108,7 @@ func FuzzRandomRecord(f *testing.F) {
 
 // Whatever two sides' records say, what came of it is shown in each format, or the pair is refused.
 func FuzzRandomComparison(f *testing.F) {
-	for seed := range uint64(100) {
+	for seed := range uint64(50) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {

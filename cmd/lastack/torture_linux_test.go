@@ -749,7 +749,7 @@ func TestTorture(t *testing.T) {
 	}
 	all := injuries()
 	if os.Getenv("LASTACK_TORTURE") == "" {
-		const some = 40
+		const some = 24
 		var few []injury
 		for i := range some {
 			few = append(few, all[i*len(all)/some+(i*7)%(len(all)/some)])

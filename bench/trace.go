@@ -1,7 +1,11 @@
 package bench
 
 import (
+	"cmp"
 	"maps"
+	"slices"
+	"strconv"
+	"strings"
 
 	"lastack/bench/record"
 	"lastack/bench/setup"
@@ -78,9 +82,10 @@ func (e *experiment) addTrace(r *record.Run) {
 		}
 	}
 	s.Unpredicted = unpredicted(s.Transitions, r.Predicted.Paths, len(r.Plan.Groups), t.TimeWaitReason != "")
-	s.Lost = t.Lost.Total()
+	s.Minisockets = minisockets(t)
+	s.Lost, s.LostBy = t.Lost.Total(), lostBy(&t.Lost)
 	if s.Lost > 0 {
-		r.Warnings = append(r.Warnings, "states.transitions: the trace missed events, so its numbers are too low")
+		r.Warnings = append(r.Warnings, "states.transitions: the trace missed events, so its numbers are too low (states.lost_by: "+words(s.LostBy)+")")
 	}
 	if t.ResetReason != "" {
 		r.Warnings = append(r.Warnings, "states.resets_sent: missing: "+t.ResetReason)
@@ -90,6 +95,43 @@ func (e *experiment) addTrace(r *record.Run) {
 	}
 	r.Accounting = append(r.Accounting, e.traceChecks(r)...)
 	e.addClose(r)
+}
+
+func minisockets(t *trace.Result) map[string]map[string]record.Minis {
+	all := make(map[string]map[string]record.Minis)
+	for side := range sockstate.Side(sockstate.NumSides) {
+		for _, of := range []struct {
+			state sockstate.State
+			minis trace.Minis
+		}{{sockstate.TimeWait, t.TimeWaits[side]}, {sockstate.FinWait2, t.FinWait2[side]}} {
+			if of.minis == (trace.Minis{}) {
+				continue
+			}
+			if all[side.String()] == nil {
+				all[side.String()] = make(map[string]record.Minis)
+			}
+			all[side.String()][of.state.String()] = record.Minis(of.minis)
+		}
+	}
+	return all
+}
+
+func lostBy(l *trace.Lost) map[string]int64 {
+	by := map[string]int64{
+		record.LostInterrupted: l.Missed, record.LostSockets: l.Sockets, record.LostTimeWaits: l.TimeWaits, record.LostResets: l.Resets,
+		record.LostUnknown: l.Unknown, record.LostUnbalanced: l.Unbalanced,
+	}
+	maps.DeleteFunc(by, func(_ string, n int64) bool { return n == 0 })
+	return by
+}
+
+// words lists counts, in the order of their names.
+func words(by map[string]int64) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		all = append(all, name+" "+strconv.FormatInt(by[name], 10))
+	}
+	return strings.Join(all, ", ")
 }
 
 func transitions(t *trace.Result, side sockstate.Side) map[string]int64 {
@@ -165,20 +207,42 @@ func (e *experiment) traceChecks(r *record.Run) []record.Check {
 		check("trace: connections that came to ESTABLISHED at the client", total, t.Entries(sockstate.Client, sockstate.Established), isExact, ""),
 		check("trace: states whose entries are not exits and living", one(0), t.Lost.Unbalanced, isExact, ""),
 	}
-	resets := check("trace: resets sent = TcpOutRsts", one(r.Counters["TcpOutRsts"]), sent, isExact, "")
-	if why := e.after.notRead(&e.before, "TcpOutRsts"); why != "" {
-		resets = record.Check{Name: resets.Name, Want: resets.Want, NotRead: why}
+	// counted compares with a counter of the kernel, unless something was not read.
+	counted := func(name, counter string, got int64, why string) {
+		c := check("trace: "+name+" = "+counter, one(r.Counters[counter]), got, isExact, "")
+		if why = cmp.Or(why, e.after.notRead(&e.before, counter)); why != "" {
+			c = record.Check{Name: c.Name, Want: c.Want, NotRead: why}
+		}
+		checks = append(checks, c)
 	}
-	if t.ResetReason != "" {
-		resets = record.Check{Name: resets.Name, Want: resets.Want, NotRead: t.ResetReason}
+	if e.sandbox != nil {
+		// A child of the listener begins in SYN_RECV (tcp_create_openreq_child).
+		counted("connections that began at the server", "TcpPassiveOpens", t.Transitions[sockstate.Server][sockstate.Listen][sockstate.SynRecv], "")
 	}
-	checks = append(checks, resets)
+	counted("resets sent", "TcpOutRsts", sent, t.ResetReason)
+	if r.Settle.Done {
+		checks = append(checks, check("trace: sockets that it or the last census has and the other has not", one(0), apart(t, &e.sampler.sample.Census), isExact, ""))
+	}
 	if missed > 0 {
 		for i := range checks {
 			checks[i] = record.Check{Name: checks[i].Name, Want: checks[i].Want, NotRead: "the trace missed events"}
 		}
 	}
 	return checks
+}
+
+// apart is the number of sockets by which a trace's living differ from a census. What has no socket of its own in the trace, or may have ended
+// between both, is left out: LISTEN, SYN_RECV and TIME_WAIT.
+func apart(t *trace.Result, census *sockstate.Census) (n int64) {
+	for side := range sockstate.NumSides {
+		for s := range sockstate.State(sockstate.NumStates) {
+			if s != sockstate.Closed && s != sockstate.Listen && s != sockstate.SynRecv && s != sockstate.TimeWait {
+				d := t.Living[side][s] - int64(census.Count[side][s])
+				n += max(d, -d)
+			}
+		}
+	}
+	return n
 }
 
 // addClose adds the time that a close takes of which the client sees nothing. A warm-up cannot be told apart.

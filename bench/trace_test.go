@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,20 +100,29 @@ func TestExceptions(t *testing.T) {
 
 // A trace that does not balance fails the check of it. What was not followed is not compared.
 func TestTraceChecks(t *testing.T) {
+	resets := func(n int64) []trace.Reset { return []trace.Reset{{N: n}} }
+	living := func(n int64) (all [sockstate.NumSides][sockstate.NumStates]int64) {
+		all[sockstate.Client][sockstate.FinWait2] = n
+		all[sockstate.Client][sockstate.TimeWait] = 7 // may have ended since
+		return all
+	}
+	census := &sampler{}
+	census.sample.Census.Count[sockstate.Client][sockstate.FinWait2] = 2
 	for _, tt := range []struct {
 		name  string
 		trace trace.Result
-		want  []string // of entries, balance, resets
+		want  []string // of entries, balance, resets, living
 	}{
-		{"all seen", trace.Result{Sent: []trace.Reset{{N: 3}}}, []string{"ok", "ok", "ok"}},
-		{"a reset unseen", trace.Result{Sent: []trace.Reset{{N: 2}}}, []string{"ok", "ok", "differs"}},
-		{"unbalanced", trace.Result{Sent: []trace.Reset{{N: 3}}, Lost: trace.Lost{Unbalanced: 2}}, []string{"ok", "differs", "ok"}},
-		{"no reasons", trace.Result{ResetReason: "this kernel has none"}, []string{"ok", "ok", "this kernel has none"}},
-		{"missed", trace.Result{Lost: trace.Lost{Missed: 1, Unbalanced: 1}}, []string{"the trace missed events", "the trace missed events", "the trace missed events"}},
+		{"all seen", trace.Result{Sent: resets(3), Living: living(2)}, []string{"ok", "ok", "ok", "ok"}},
+		{"a reset unseen", trace.Result{Sent: resets(2), Living: living(2)}, []string{"ok", "ok", "differs", "ok"}},
+		{"unbalanced", trace.Result{Sent: resets(3), Living: living(2), Lost: trace.Lost{Unbalanced: 2}}, []string{"ok", "differs", "ok", "ok"}},
+		{"a socket whose end was unseen", trace.Result{Sent: resets(3), Living: living(3)}, []string{"ok", "ok", "ok", "differs"}},
+		{"no reasons", trace.Result{ResetReason: "this kernel has none", Living: living(2)}, []string{"ok", "ok", "this kernel has none", "ok"}},
+		{"missed", trace.Result{Lost: trace.Lost{Missed: 1, Unbalanced: 1}}, slices.Repeat([]string{"the trace missed events"}, 4)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &record.Run{Counters: map[string]int64{"TcpOutRsts": 3}, Settle: &record.Settle{Done: true}}
-			e := &experiment{traced: &tt.trace, result: &loadgen.Result{}}
+			e := &experiment{traced: &tt.trace, result: &loadgen.Result{}, sampler: census}
 			var got []string
 			for _, c := range e.traceChecks(r) {
 				switch {

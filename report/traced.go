@@ -41,7 +41,27 @@ func traced(run *record.Run) *section {
 	s.counts("reset sent for", resetsSent(st))
 	s.counts("reset received in", st.ResetsReceived)
 	s.counts("segment sent again in", st.Retransmits)
+	s.counts("end of a minisocket", miniEnds(st))
+	if !alone(run) {
+		s.note("without a sandbox, connections of other programs to the same ports count too")
+	}
 	return s
+}
+
+// miniEnds has how the sockets without a process ended, by state.
+func miniEnds(st *record.States) map[string]map[string]int64 {
+	all := make(map[string]map[string]int64)
+	for side, states := range st.Minisockets {
+		all[side] = make(map[string]int64)
+		for state, n := range states {
+			for how, n := range map[string]int64{" at its time": n.Expired, " before its time": n.Early, " begun again by a FIN, at least": n.Rearmed} {
+				if n > 0 {
+					all[side][state+how] = n
+				}
+			}
+		}
+	}
+	return all
 }
 
 // machine draws the changes of state.

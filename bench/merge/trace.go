@@ -76,6 +76,19 @@ func (t *traces) add(r *record.Run) error {
 			to.ResetsSentIn[side][reason] = record.Sum(to.ResetsSentIn[side][reason], states)
 		}
 	}
+	for side, states := range s.Minisockets {
+		if to.Minisockets == nil {
+			to.Minisockets = map[string]map[string]record.Minis{}
+		}
+		if to.Minisockets[side] == nil {
+			to.Minisockets[side] = map[string]record.Minis{}
+		}
+		for state, n := range states {
+			sum := to.Minisockets[side][state]
+			sum.Expired, sum.Early, sum.Rearmed = sum.Expired+n.Expired, sum.Early+n.Early, sum.Rearmed+n.Rearmed
+			to.Minisockets[side][state] = sum
+		}
+	}
 	for side, p := range s.Paths {
 		if to.Paths == nil {
 			to.Paths = map[string]record.Paths{}
@@ -95,7 +108,7 @@ func (t *traces) add(r *record.Run) error {
 			to.Exceptions = append(to.Exceptions, e)
 		}
 	}
-	to.Lost += s.Lost
+	to.Lost, to.LostBy = to.Lost+s.Lost, record.Sum(to.LostBy, s.LostBy)
 	for side, states := range s.Dwell {
 		for state, l := range states {
 			if err := t.of(side, state).add(&l); err != nil {
@@ -157,7 +170,7 @@ func (m *Merger) addTraces(r *record.Run) error {
 		return nil
 	}
 	to, s := &r.States, &t.sum
-	to.Transitions, to.Living, to.Unpredicted, to.Lost = s.Transitions, s.Living, s.Unpredicted, s.Lost
+	to.Transitions, to.Living, to.Unpredicted, to.Lost, to.LostBy, to.Minisockets = s.Transitions, s.Living, s.Unpredicted, s.Lost, s.LostBy, s.Minisockets
 	to.ResetsSent, to.ResetsSentIn, to.ResetsReceived, to.Retransmits = s.ResetsSent, s.ResetsSentIn, s.ResetsReceived, s.Retransmits
 	to.Paths, to.Exceptions = s.Paths, s.Exceptions
 	slices.SortFunc(to.Exceptions, func(a, b record.Exception) int {

@@ -70,6 +70,14 @@ func traced(t testing.TB, rng *rand.Rand, shards []*record.Run) record.States {
 				s.Dwell[side][state] = latency(mine)
 			}
 		}
+		minis := record.Minis{Expired: rng.Int64N(100), Early: 1 + rng.Int64N(100), Rearmed: rng.Int64N(100)}
+		s.Minisockets, s.LostBy = map[string]map[string]record.Minis{"client": {"TIME_WAIT": minis}}, map[string]int64{record.LostUnknown: minis.Early}
+		if all.Minisockets == nil {
+			all.Minisockets = map[string]map[string]record.Minis{"client": {}}
+		}
+		sum := all.Minisockets["client"]["TIME_WAIT"]
+		all.Minisockets["client"]["TIME_WAIT"] = record.Minis{Expired: sum.Expired + minis.Expired, Early: sum.Early + minis.Early, Rearmed: sum.Rearmed + minis.Rearmed}
+		all.LostBy = record.Sum(all.LostBy, s.LostBy)
 		n := rng.Int64N(500)
 		s.Paths = map[string]record.Paths{"client": {Connections: 1000, AsPredicted: 1000 - n}}
 		s.Exceptions = []record.Exception{{Side: "client", From: "FIN_WAIT_2", To: "CLOSED", How: record.ByReset, N: n}}

@@ -387,9 +387,37 @@ type States struct {
 	ResetsSentIn   map[string]map[string]map[string]int64 `json:"resets_sent_in,omitempty"`
 	ResetsReceived map[string]map[string]int64            `json:"resets_received,omitempty"`
 	Retransmits    map[string]map[string]int64            `json:"retransmits,omitempty"`
-	// Lost counts events that the trace missed or could not follow; the numbers above lack them.
-	Lost int64 `json:"lost,omitempty"`
+	// Minisockets is how those sockets ended that the kernel keeps for a connection without a process: side, TIME_WAIT or FIN_WAIT_2.
+	Minisockets map[string]map[string]Minis `json:"minisockets,omitempty"`
+	// Lost counts events that the trace missed or could not follow; the numbers above lack them. LostBy splits them by LostSockets and the following;
+	// an event can be in several.
+	Lost   int64            `json:"lost,omitempty"`
+	LostBy map[string]int64 `json:"lost_by,omitempty"`
 }
+
+// Minis counts the ends of minisockets.
+type Minis struct {
+	// Expired lived until their timer fired. Early ended before: a connect or a SYN took their ports, or a reset came.
+	Expired int64 `json:"expired"`
+	Early   int64 `json:"early"`
+	// Rearmed counts how often the timer of one started anew, as a FIN came again; at least, as the kernel does not show one that stays in its bucket
+	// (__mod_timer).
+	Rearmed int64 `json:"rearmed,omitempty"`
+}
+
+// What a trace lost, in States.LostBy.
+const (
+	// LostInterrupted are events for which no program ran, as it was interrupted on the same CPU. They may be of other sockets.
+	LostInterrupted = "interrupted"
+	// LostSockets, LostTimeWaits and LostResets found no room in a map. Without the latter only latency.close lacks something.
+	LostSockets   = "sockets"
+	LostTimeWaits = "time_waits"
+	LostResets    = "resets"
+	// LostUnknown are changes of sockets whose state before was not known, LostUnbalanced the connections that came into a state and neither left it nor
+	// are there, or the reverse.
+	LostUnknown    = "unknown"
+	LostUnbalanced = "unbalanced"
+)
 
 // FromTrace in Result.LatencySource is the trace of the kernel: latency.close is then from the client's FIN to its TIME_WAIT or CLOSED, or, if it resets an
 // open connection, to the server's CLOSED.
@@ -689,7 +717,7 @@ type Observer struct {
 	IntervalS float64 `json:"interval_s,omitempty"`
 }
 
-// Cost is the cost of observing.
+// Cost is the cost of observing, without that of a trace: its programs run within the load's own system calls and interrupts, whose CPU time is the workers'.
 type Cost struct {
 	Samples     int     `json:"samples"`
 	CPUS        float64 `json:"cpu_s"`

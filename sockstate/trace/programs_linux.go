@@ -337,6 +337,9 @@ func timerStart(b *builder, function uint64) {
 		asm.StoreMem(rSock, twNext, rNew, asm.Word),
 		asm.StoreImm(rSock, twFlags, flagRestarted, asm.Word),
 		asm.LoadMem(asm.R1, rSock, twState, asm.Word), asm.StoreMem(asm.R10, keyAt, asm.R1, asm.DWord),
+		// It came to TIME_WAIT as the timer was stopped (moves): it begins that state, and does not begin it again.
+		asm.LoadMem(asm.R1, rSock, twSince, asm.DWord), asm.LoadMem(asm.R2, rSock, twCancelled, asm.DWord),
+		asm.JEq.Reg(asm.R1, asm.R2, exit),
 	)
 	b.ended(endRearmed, slot(keyAt), 1)
 }

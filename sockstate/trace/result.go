@@ -32,7 +32,7 @@ type Result struct {
 // Minis is how minisockets ended.
 type Minis struct {
 	// Expired lived until their timer fired. Early ended before: reused by connect, reopened by a SYN, reset or destroyed; in FIN_WAIT_2 only the
-	// latter two. Rearmed counts those whose timer started anew, as a FIN came again.
+	// latter two. Rearmed counts how often a timer started anew, as a FIN came again; at least, as one that stays in its bucket is not shown (__mod_timer).
 	Expired, Early, Rearmed int64
 }
 

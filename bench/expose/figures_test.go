@@ -1,10 +1,14 @@
 package expose
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -183,7 +187,8 @@ func TestNative(t *testing.T) {
 	}
 }
 
-// BenchmarkScrape is what an interval and a scrape cost the process of a run.
+// BenchmarkScrape is what an interval and a scrape cost the process of a run: the text alone, and with the connection that carries it, both of whose
+// ends count here.
 func BenchmarkScrape(b *testing.B) {
 	f := Run(testBuild)
 	ivs := intervals(b, 3)
@@ -199,4 +204,25 @@ func BenchmarkScrape(b *testing.B) {
 			}
 		})
 	}
+	b.Run("connection", func(b *testing.B) {
+		l := listen(b, f)
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.Close()
+		r := bufio.NewReader(c)
+		for b.Loop() {
+			if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: lastack\r\n\r\n"); err != nil {
+				b.Fatal(err)
+			}
+			reply, err := http.ReadResponse(r, nil)
+			if err == nil {
+				_, err = io.Copy(io.Discard, reply.Body)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

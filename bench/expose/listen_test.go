@@ -14,9 +14,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func listen(t *testing.T) *Listener {
+func listen(t testing.TB, f *Figures) *Listener {
 	t.Helper()
-	l, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), Run(testBuild))
+	l, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func listen(t *testing.T) *Listener {
 
 // What Prometheus is written in can read the answers.
 func TestScrape(t *testing.T) {
-	l := listen(t)
+	l := listen(t, Run(testBuild))
 	client := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
 	const both = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q="
@@ -63,7 +63,7 @@ func TestScrape(t *testing.T) {
 
 // What is no request is refused, or ends the connection, and never more than that.
 func TestBadRequests(t *testing.T) {
-	l := listen(t)
+	l := listen(t, Run(testBuild))
 	for _, tt := range []struct{ sent, want string }{
 		{"GET /metrics HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\n"},
 		{"GET /metrics HTTP/1.1\nConnection: close\n\n", "HTTP/1.1 200 OK\r\n"},

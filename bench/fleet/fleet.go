@@ -85,12 +85,20 @@ func Print(name string, s Spec) (string, error) {
 // nameOf is a DNS label, short enough for what Kubernetes appends to it.
 var nameOf = lazy.Regexp(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
+// hostOf is a name or an address, with a user before it for ssh. It is no option of ssh, and means nothing else to a shell.
+var hostOf = lazy.Regexp(`^([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.:%-]*$`)
+
 func (s *Spec) checkHosts() error {
 	switch {
 	case s.Image != DefaultImage || len(s.Sysctls) > 0:
 		return sockstate.BadValue("image", "", "--image and --sysctl are for kubernetes: elsewhere lastack must be installed, and a host has the sysctls that it has")
 	case len(s.Hosts) > 0 && len(s.Hosts) != s.N:
 		return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "want as many as shards, %d", s.N)
+	}
+	for _, h := range s.Hosts {
+		if !hostOf().MatchString(h) {
+			return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "want names of hosts, and not %q", h)
+		}
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ func (s *Spec) slurm() string {
 #SBATCH --job-name=%[1]s
 #SBATCH --ntasks=%[2]d
 #SBATCH --ntasks-per-node=1
+#SBATCH --exclusive
 #SBATCH --output=%[1]s-%%j.out
 # One load from %[2]d nodes. Submit it with sbatch; %[4]s must be installed on each node.
 # The records come to the directory below, which all nodes must share, and are merged there.
@@ -30,8 +31,8 @@ export LASTACK_TOKEN=%[5]s
 # Shard 0 is on the first node of the job, where this script runs.
 : "${LASTACK_RENDEZVOUS:=$(hostname):%[6]d}"
 export LASTACK_RENDEZVOUS
-# A shard whose result is not valid must not end the others.
-srun --kill-on-bad-exit=0 sh -c '%[7]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || test $? = 3' || true
+# A shard whose result is not valid must not end the others, and each may use all CPUs of its node.
+srun --kill-on-bad-exit=0 --cpu-bind=none sh -c '%[7]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || test $? = 3' || true
 %[8]s`, s.Name, s.N, quote(s.dir()), quote(s.Program), quote(s.Token), s.Port, s.inner(), s.merge())
 	return b.String()
 }
@@ -62,12 +63,13 @@ func (s *Spec) mpi() string {
 set -eu
 dir=%[3]s/%[4]s-$$
 mkdir -p "$dir"
-export dir run_id=%[4]s-$(date +%%s)-$$
+run_id=%[4]s-$(date +%%s)-$$
+export dir run_id
 export LASTACK_TOKEN=%[5]s
 : "${LASTACK_RENDEZVOUS:=%[6]s:%[7]d}"
 export LASTACK_RENDEZVOUS
-# A shard whose result is not valid must not end the others.
-mpirun -n %[1]d%[8]s --map-by ppr:1:node -x dir -x run_id -x LASTACK_TOKEN -x LASTACK_RENDEZVOUS ${MPIRUN_FLAGS:-} \
+# A shard whose result is not valid must not end the others, and each may use all CPUs of its host.
+mpirun -n %[1]d%[8]s --map-by ppr:1:node --bind-to none -x dir -x run_id -x LASTACK_TOKEN -x LASTACK_RENDEZVOUS ${MPIRUN_FLAGS:-} \
   sh -c '%[9]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "$run_id" -q -o "$dir/shard-$OMPI_COMM_WORLD_RANK.json" >/dev/null || test $? = 3'
 %[10]s`, s.N, quote(s.Program), quote(s.dir()), s.Name, quote(s.Token), leader, s.Port, hosts, s.inner(), s.merge())
 }
@@ -87,7 +89,7 @@ mkdir -p "$dir"
 run_id=%[5]s-$(date +%%s)-$$
 # The token goes over standard input: command lines can be read by all users of a host.
 token=%[6]s
-: "${LASTACK_RENDEZVOUS:=$1:%[7]d}"
+: "${LASTACK_RENDEZVOUS:=${1##*@}:%[7]d}"
 i=0
 for host; do
   printf '%%s\n' "$token" | ${SSH:-ssh} "$host" "read -r LASTACK_TOKEN; export LASTACK_TOKEN; exec "'%[8]s'" --shard $i/%[1]d --rendezvous $LASTACK_RENDEZVOUS --run-id $run_id --format json -q" >"$dir/shard-$i.json" 2>"$dir/shard-$i.err" &

@@ -3,7 +3,10 @@ package rendezvous
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
+	"syscall"
 	"time"
 
 	"lastack/sockstate"
@@ -19,16 +22,29 @@ func join(ctx context.Context, s *Spec) (Start, error) {
 	l, stop := newLink(ctx, c)
 	defer stop()
 	st, err := l.agree(s)
-	if _, ours := errors.AsType[*Error](err); err != nil && !ours {
-		if ctx.Err() != nil {
-			return Start{}, over(ctx, "shard 0 at %s said nothing within %v", s.Name, s.Timeout)
-		}
-		err = failed(0, "shard 0 at %s ended it (%v)", s.Name, err)
-		if errors.Is(err, errRubbish) {
-			err = failed(0, "what listens at %s is no lastack", s.Name)
-		}
+	if err == nil {
+		return st, nil
 	}
-	return st, err
+	return st, l.why(ctx, s, err)
+}
+
+// why is the error of a talk with shard 0.
+func (l *link) why(ctx context.Context, s *Spec, err error) error {
+	_, said := errors.AsType[*Error](err)
+	switch {
+	case said:
+		return err
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded):
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, errTimeout) {
+			return cause
+		}
+		return failed(0, "what listens at %s said nothing within %v: is it shard 0?", s.Name, s.Timeout)
+	case errors.Is(err, errRubbish):
+		return failed(0, "what listens at %s is no shard 0: say where shard 0 is", s.Name)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return failed(0, "shard 0 at %s went away before the start", s.Name)
+	}
+	return failed(0, "shard 0 at %s cannot be talked to: %v", s.Name, err)
 }
 
 // over is the error of a context that is over: what the sentence says after a timeout, otherwise the cause.
@@ -39,28 +55,36 @@ func over(ctx context.Context, format string, args ...any) error {
 	return failed(0, format, args...)
 }
 
-// retry is how often a shard tries to reach shard 0, which may start later.
+// retry is how often a shard tries to reach shard 0, which may start later, and shard 0 to find its own address, as a name may come to exist late.
 const retry = 100 * time.Millisecond
 
-func dial(ctx context.Context, s *Spec) (net.Conn, error) {
-	again := time.NewTicker(retry)
-	defer again.Stop()
-	for {
-		addr, why := s.Find(ctx)
-		if _, never := errors.AsType[*sockstate.ValueError](why); never {
-			return nil, why
+func dial(ctx context.Context, s *Spec) (c net.Conn, err error) {
+	err = again(ctx, func() error {
+		addr, err := s.Find(ctx)
+		if err == nil {
+			c, err = new(net.Dialer).DialContext(ctx, "tcp", addr.String())
 		}
-		if why == nil {
-			var d net.Dialer
-			c, err := d.DialContext(ctx, "tcp", addr.String())
-			if err == nil {
-				return c, nil
-			}
+		return err
+	})
+	if ctx.Err() != nil {
+		err = over(ctx, "shard 0 did not listen at %s within %v: start it there, or say where it is", s.Name, s.Timeout)
+	}
+	return c, err
+}
+
+// again calls f until it has no error, or one that stays, or until the context is over.
+func again(ctx context.Context, f func() error) error {
+	tick := time.NewTicker(retry)
+	defer tick.Stop()
+	for {
+		err := f()
+		if _, stays := errors.AsType[*sockstate.ValueError](err); err == nil || stays {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, over(ctx, "shard 0 did not listen at %s within %v: start it there, or say where it is", s.Name, s.Timeout)
-		case <-again.C:
+			return err
+		case <-tick.C:
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -17,20 +18,23 @@ import (
 // meeting is shard 0's side.
 type meeting struct {
 	*Spec
+	addr    netip.AddrPort
 	mu      sync.Mutex
 	arrived map[int]*link
 	ready   map[int]bool
 	// changed has room for one: something is new.
 	changed chan struct{}
 	failed  error
-	running sync.WaitGroup
+	// strangers is how many had another token.
+	strangers int
+	running   sync.WaitGroup
 }
 
 func lead0(ctx context.Context, s *Spec) (Start, error) {
 	if s.Shard.N == 1 {
 		return Start{At: time.Now().Add(lead), RunID: s.RunID}, nil
 	}
-	addr, err := s.Find(ctx)
+	addr, err := s.ownAddress(ctx)
 	if err != nil {
 		return Start{}, err
 	}
@@ -39,7 +43,7 @@ func lead0(ctx context.Context, s *Spec) (Start, error) {
 	if err != nil {
 		return Start{}, failed(0, "shard 0 cannot listen at %s (%v): it must run on the host with this address, and the port must be free", s.Name, errors.Unwrap(err))
 	}
-	m := &meeting{Spec: s, arrived: map[int]*link{}, ready: map[int]bool{}, changed: make(chan struct{}, 1)}
+	m := &meeting{Spec: s, addr: addr, arrived: map[int]*link{}, ready: map[int]bool{}, changed: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancelCause(ctx)
 	m.running.Go(func() { m.accept(ctx, ln) })
 	st, err := m.wait(ctx)
@@ -48,6 +52,20 @@ func lead0(ctx context.Context, s *Spec) (Start, error) {
 	cancel(errTimeout)
 	m.running.Wait()
 	return st, err
+}
+
+// ownAddress finds the address to listen at.
+func (s *Spec) ownAddress(ctx context.Context) (addr netip.AddrPort, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, errTimeout)
+	defer cancel()
+	err = again(ctx, func() (err error) {
+		addr, err = s.Find(ctx)
+		return err
+	})
+	if ctx.Err() != nil {
+		err = over(ctx, "shard 0 finds no address of %s within %v: want a name of this host, or an address", s.Name, s.Timeout)
+	}
+	return addr, err
 }
 
 func (m *meeting) accept(ctx context.Context, ln net.Listener) {
@@ -114,14 +132,17 @@ func (m *meeting) notify() {
 	}
 }
 
+const anotherToken = "shard 0 has another token than this one; all need the same LASTACK_TOKEN"
+
 // greet checks a hello. What makes this run impossible ends it for all; a stranger does not.
 func (m *meeting) greet(h *hello, l *link) (err *Error, fatal bool) {
 	given, want := sha256.Sum256([]byte(h.Token)), sha256.Sum256([]byte(m.Token))
-	if subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
-		return &Error{h.I, "shard 0 has another token: give all shards the same"}, false
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+		m.strangers++
+		return &Error{h.I, anotherToken}, false
+	}
 	no := func(format string, args ...any) (*Error, bool) {
 		return &Error{h.I, fmt.Sprintf(format, args...)}, true
 	}
@@ -131,7 +152,11 @@ func (m *meeting) greet(h *hello, l *link) (err *Error, fatal bool) {
 	case h.I <= 0 || h.I >= h.N:
 		return no("there is no shard %d of %d beside shard 0", h.I, h.N)
 	case h.Plan != m.Plan:
-		return no("shard %d has another plan than shard 0 (lastack %s and %s): give all the same target, load and version", h.I, h.Version, m.Version)
+		versions := ""
+		if h.Version != m.Version {
+			versions = fmt.Sprintf(" (lastack %s and %s)", h.Version, m.Version)
+		}
+		return no("shard %d has another plan than shard 0%s: give all the same target, load and version", h.I, versions)
 	case m.arrived[h.I] != nil:
 		return no("two processes say that they are shard %d: each needs its own number", h.I)
 	}
@@ -183,9 +208,24 @@ func (m *meeting) wait(ctx context.Context) (Start, error) {
 			if err != nil {
 				return Start{}, err
 			}
-			return Start{}, failed(absent[0], "%s did not come within %v", shard.Names(absent), m.Timeout)
+			return Start{}, failed(absent[0], "%s did not come within %v%s", shard.Names(absent), m.Timeout, m.hint())
 		}
 	}
+}
+
+// hint is what may have kept shards away.
+func (m *meeting) hint() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	host, _, _ := net.SplitHostPort(m.Name)
+	_, name := netip.ParseAddr(host)
+	switch {
+	case m.strangers > 0:
+		return fmt.Sprintf(" (%d came with another token, and were refused)", m.strangers)
+	case name != nil && m.addr.Addr().IsLoopback() && host != "localhost":
+		return fmt.Sprintf(": here %s is %s, which other hosts cannot reach (/etc/hosts says so); give its address", host, m.addr.Addr())
+	}
+	return ""
 }
 
 func (m *meeting) state() (absent []int, err error) {

@@ -142,7 +142,7 @@ func TestFailures(t *testing.T) {
 			[]int{0, 1},
 			func(i int, s *Spec) { s.Token, s.Timeout = fmt.Sprint(i), 2*time.Second },
 			1,
-			map[int]string{0: "shard 1 did not come", 1: "another token"},
+			map[int]string{0: "shard 1 did not come within 2s (1 came with another token, and were refused)", 1: "another token"},
 		},
 		{
 			"nobody listens", 2,
@@ -150,6 +150,25 @@ func TestFailures(t *testing.T) {
 			func(_ int, s *Spec) { s.Timeout = time.Millisecond },
 			0,
 			map[int]string{1: "shard 0 did not listen at 127.0.0.1:"},
+		},
+		{
+			"a name that does not exist", 2,
+			[]int{0},
+			func(_ int, s *Spec) {
+				s.Timeout, s.Name = 300*time.Millisecond, "web.example:1"
+				s.Find = func(context.Context) (netip.AddrPort, error) { return netip.AddrPort{}, errors.New("no such name") }
+			},
+			0,
+			map[int]string{0: "shard 0 finds no address of web.example:1 within 300ms"},
+		},
+		{
+			"a name that is loopback here", 2,
+			[]int{0},
+			func(_ int, s *Spec) {
+				s.Timeout, s.Name = 300*time.Millisecond, "web.example:1"
+			},
+			1,
+			map[int]string{0: "shard 1 did not come within 300ms: here web.example is 127.0.0.1, which other hosts cannot reach"},
 		},
 		{
 			"not this host's address", 2,
@@ -269,10 +288,26 @@ func TestStrangers(t *testing.T) {
 			}()
 			addr := ln.Addr().(*net.TCPAddr).AddrPort()
 			_, err = Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 5 * time.Second})
-			if e, ok := errors.AsType[*Error](err); !ok || e.Shard != 0 {
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Shard != 0 || !strings.Contains(e.Text, "is no shard 0") && !strings.Contains(e.Text, "went away before the start") {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Who listens and says nothing is not waited for longer than for the shards.
+func TestSilent(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	_, err = Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 10 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "said nothing within 10ms") {
+		t.Error(err)
 	}
 }
 

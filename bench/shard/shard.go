@@ -94,8 +94,11 @@ func Parse(text string, getenv func(string) string) (Shard, error) {
 }
 
 func (s Shard) check(text string) (Shard, error) {
-	if s.N < 1 || s.N > Most || s.I < 0 || s.I >= s.N {
-		return Shard{}, sockstate.BadValue("shard", text, "there is no shard %d of %d: %s, at most %d shards", s.I, s.N, help, Most)
+	switch {
+	case s.N < 1 || s.N > Most:
+		return Shard{}, sockstate.BadValue("shard", text, "want 1 to %d shards", Most)
+	case s.I < 0 || s.I >= s.N:
+		return Shard{}, sockstate.BadValue("shard", text, "there is no shard %d of %d: they are 0 to %d", s.I, s.N, s.N-1)
 	}
 	return s, nil
 }

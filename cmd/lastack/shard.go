@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -101,17 +102,42 @@ func (o *shardFlags) checkAddress(public bool) error {
 	return nil
 }
 
+// find looks the rendezvous' address up.
 func (o *shardFlags) find(ctx context.Context, public bool) (netip.AddrPort, error) {
-	t, err := parseTarget(ctx, o.rendezvous)
+	host, portText, err := net.SplitHostPort(o.rendezvous)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	for _, a := range append([]netip.AddrPort{t.addr}, t.more...) {
-		if is, _ := setup.DescribeAddress(a.Addr()); setup.CheckTarget(o.rendezvous, a) != nil && !public {
-			return netip.AddrPort{}, usagef("%w", sockstate.BadValue("rendezvous", o.rendezvous, "it is %s: want a private or loopback address, or --allow-public", is))
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	ips := []netip.Addr{}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = append(ips, ip)
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+		defer cancel()
+		if ips, err = lookUp(ctx, host); err != nil {
+			return netip.AddrPort{}, err
 		}
 	}
-	return t.addr, nil
+	for i, ip := range ips {
+		ips[i] = ip.Unmap()
+		a := netip.AddrPortFrom(ips[i], uint16(port))
+		is, unreachable := setup.DescribeAddress(a.Addr())
+		if unreachable || setup.CheckTarget(o.rendezvous, a) != nil && !public {
+			const want = "it is %s: want a private or loopback address"
+			if unreachable {
+				return netip.AddrPort{}, usagef("%w", sockstate.BadValue("rendezvous", o.rendezvous, want, is))
+			}
+			return netip.AddrPort{}, usagef("%w", sockstate.BadValue("rendezvous", o.rendezvous, want+", or --allow-public", is))
+		}
+	}
+	if len(ips) == 0 {
+		return netip.AddrPort{}, fmt.Errorf("%s has no address", host)
+	}
+	return netip.AddrPortFrom(ips[0], uint16(port)), nil
 }
 
 // meet waits for the other shards, and puts what was agreed into what runs.

@@ -4,12 +4,13 @@
 set -eu
 dir=./lastack-$$
 mkdir -p "$dir"
-export dir run_id=lastack-$(date +%s)-$$
+run_id=lastack-$(date +%s)-$$
+export dir run_id
 export LASTACK_TOKEN=SECRET
 : "${LASTACK_RENDEZVOUS:=$(hostname):9100}"
 export LASTACK_RENDEZVOUS
-# A shard whose result is not valid must not end the others.
-mpirun -n 4 --map-by ppr:1:node -x dir -x run_id -x LASTACK_TOKEN -x LASTACK_RENDEZVOUS ${MPIRUN_FLAGS:-} \
+# A shard whose result is not valid must not end the others, and each may use all CPUs of its host.
+mpirun -n 4 --map-by ppr:1:node --bind-to none -x dir -x run_id -x LASTACK_TOKEN -x LASTACK_RENDEZVOUS ${MPIRUN_FLAGS:-} \
   sh -c 'lastack run web.example:80 -R 4k -H '\''X: it'\''\'\'''\''s $(HOME)'\'' --rendezvous "$LASTACK_RENDEZVOUS" --run-id "$run_id" -q -o "$dir/shard-$OMPI_COMM_WORLD_RANK.json" >/dev/null || test $? = 3'
 code=0
 lastack merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || code=$?

@@ -2,6 +2,7 @@
 #SBATCH --job-name=lastack
 #SBATCH --ntasks=4
 #SBATCH --ntasks-per-node=1
+#SBATCH --exclusive
 #SBATCH --output=lastack-%j.out
 # One load from 4 nodes. Submit it with sbatch; lastack must be installed on each node.
 # The records come to the directory below, which all nodes must share, and are merged there.
@@ -13,8 +14,8 @@ export LASTACK_TOKEN=SECRET
 # Shard 0 is on the first node of the job, where this script runs.
 : "${LASTACK_RENDEZVOUS:=$(hostname):9100}"
 export LASTACK_RENDEZVOUS
-# A shard whose result is not valid must not end the others.
-srun --kill-on-bad-exit=0 sh -c 'lastack run web.example:80 -R 4k -H '\''X: it'\''\'\'''\''s $(HOME)'\'' --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || test $? = 3' || true
+# A shard whose result is not valid must not end the others, and each may use all CPUs of its node.
+srun --kill-on-bad-exit=0 --cpu-bind=none sh -c 'lastack run web.example:80 -R 4k -H '\''X: it'\''\'\'''\''s $(HOME)'\'' --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || test $? = 3' || true
 code=0
 lastack merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || code=$?
 # A record is missing if there is none of all.

@@ -8,7 +8,7 @@ mkdir -p "$dir"
 run_id=lastack-$(date +%s)-$$
 # The token goes over standard input: command lines can be read by all users of a host.
 token=SECRET
-: "${LASTACK_RENDEZVOUS:=$1:9100}"
+: "${LASTACK_RENDEZVOUS:=${1##*@}:9100}"
 i=0
 for host; do
   printf '%s\n' "$token" | ${SSH:-ssh} "$host" "read -r LASTACK_TOKEN; export LASTACK_TOKEN; exec "'lastack run web.example:80 -R 4k -H '\''X: it'\''\'\'''\''s $(HOME)'\'''" --shard $i/4 --rendezvous $LASTACK_RENDEZVOUS --run-id $run_id --format json -q" >"$dir/shard-$i.json" 2>"$dir/shard-$i.err" &

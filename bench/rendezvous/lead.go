@@ -44,12 +44,14 @@ func lead0(ctx context.Context, s *Spec) (Start, error) {
 		return Start{}, failed(0, "shard 0 cannot listen at %s (%v): it must run on the host with this address, and the port must be free", s.Name, errors.Unwrap(err))
 	}
 	m := &meeting{Spec: s, addr: addr, arrived: map[int]*link{}, ready: map[int]bool{}, changed: make(chan struct{}, 1)}
-	ctx, cancel := context.WithCancelCause(ctx)
-	m.running.Go(func() { m.accept(ctx, ln) })
+	// The others hear it if this one is stopped, so their connections outlive ctx.
+	deadline, _ := ctx.Deadline()
+	links, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	m.running.Go(func() { m.accept(links, ln) })
 	st, err := m.wait(ctx)
 	m.announce(st, err)
 	_ = ln.Close() // it was only read from
-	cancel(errTimeout)
+	cancel()
 	m.running.Wait()
 	return st, err
 }
@@ -221,7 +223,7 @@ func (m *meeting) hint() string {
 	_, name := netip.ParseAddr(host)
 	switch {
 	case m.strangers > 0:
-		return fmt.Sprintf(" (%d came with another token, and were refused)", m.strangers)
+		return fmt.Sprintf(" (refused for another token: %d)", m.strangers)
 	case name != nil && m.addr.Addr().IsLoopback() && host != "localhost":
 		return fmt.Sprintf(": here %s is %s, which other hosts cannot reach (/etc/hosts says so); give its address", host, m.addr.Addr())
 	}

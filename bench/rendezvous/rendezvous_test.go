@@ -142,7 +142,7 @@ func TestFailures(t *testing.T) {
 			[]int{0, 1},
 			func(i int, s *Spec) { s.Token, s.Timeout = fmt.Sprint(i), 2*time.Second },
 			1,
-			map[int]string{0: "shard 1 did not come within 2s (1 came with another token, and were refused)", 1: "another token"},
+			map[int]string{0: "shard 1 did not come within 2s (refused for another token: 1)", 1: "another token"},
 		},
 		{
 			"nobody listens", 2,
@@ -244,6 +244,35 @@ func TestComesAgain(t *testing.T) {
 	for range 3 {
 		if o := <-started; o.err != nil {
 			t.Error(o.err)
+		}
+	}
+}
+
+// The others hear that shard 0 was stopped.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	addr := freeAddr(t)
+	first, cancel := context.WithCancel(t.Context())
+	spec := func(i int) Spec {
+		return Spec{Shard: shard.Shard{I: i, N: 3}, Name: addr.String(), Find: at(addr), Timeout: 20 * time.Second}
+	}
+	ended := make(chan error)
+	go func() {
+		_, err := Meet(first, spec(0))
+		ended <- err
+	}()
+	go func() {
+		_, err := Meet(t.Context(), spec(1))
+		cancel() // unless it was before
+		ended <- err
+	}()
+	time.AfterFunc(500*time.Millisecond, cancel) // mostly when shard 1 has come
+	for range 2 {
+		err := <-ended
+		_, ours := errors.AsType[*Error](err)
+		late := ours && strings.Contains(err.Error(), "did not listen") // a busy machine
+		if !errors.Is(err, context.Canceled) && !late && (!ours || !strings.Contains(err.Error(), "shard 0 was stopped")) {
+			t.Error(err)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"lastack/sockstate"
@@ -41,10 +40,10 @@ func (l *link) why(ctx context.Context, s *Spec, err error) error {
 		return failed(0, "what listens at %s said nothing within %v: is it shard 0?", s.Name, s.Timeout)
 	case errors.Is(err, errRubbish):
 		return failed(0, "what listens at %s is no shard 0: say where shard 0 is", s.Name)
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF):
 		return failed(0, "shard 0 at %s went away before the start", s.Name)
 	}
-	return failed(0, "shard 0 at %s cannot be talked to: %v", s.Name, err)
+	return failed(0, "shard 0 at %s went away before the start (%v)", s.Name, err)
 }
 
 // over is the error of a context that is over: what the sentence says after a timeout, otherwise the cause.

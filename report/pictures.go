@@ -59,10 +59,13 @@ func sampleMore(run *record.Run) string {
 	return ""
 }
 
+// timeAxis is the name of an axis on which a run goes on.
+const timeAxis = "t"
+
 // over begins a picture of the timeline.
 func over(run *record.Run, id, title, desc string, form document.Form, y document.Unit) *document.Picture {
 	p := &document.Picture{ID: id, Title: title, Desc: desc, Form: form}
-	p.X, p.Y = document.Axis{Unit: document.Seconds, Name: "t"}, document.Axis{Unit: y, Log: y == document.Microseconds}
+	p.X, p.Y = document.Axis{Unit: document.Seconds, Name: timeAxis}, document.Axis{Unit: y, Log: y == document.Microseconds}
 	for i := range run.Timeline {
 		p.At = append(p.At, finite(run.Timeline[i].TS))
 	}

@@ -12,7 +12,7 @@ import (
 // runPictures draws how a run went.
 func runPictures(run *record.Run) *section {
 	if !sampled(run) {
-		s := pictures(percentiles(run.Latency), cpuPicture(run), limitsPicture(run))
+		s := pictures(percentiles(run.Latency), agesPicture(run), cpuPicture(run), limitsPicture(run))
 		if s != nil {
 			s.say(document.Data, sampleMore(run))
 		}
@@ -23,7 +23,7 @@ func runPictures(run *record.Run) *section {
 		ratePicture(run), exchangesPicture(run), failuresPicture(run), latencyPicture(run), percentiles(run.Latency),
 		inFlightPicture(run), statesPicture(counted, "client", func(iv *record.Interval) map[string]int { return iv.Client }),
 		statesPicture(counted, "server", func(iv *record.Interval) map[string]int { return iv.Server }),
-		timeWaitPicture(counted), portsPicture(counted), searchPicture(run), descriptorsPicture(counted), orphansPicture(counted), queuePicture(counted), memoryPicture(counted),
+		timeWaitPicture(counted), agesPicture(run), portsPicture(counted), searchPicture(run), descriptorsPicture(counted), orphansPicture(counted), queuePicture(counted), memoryPicture(counted),
 		troublePicture(run), cpuPicture(run),
 	)
 	if s == nil {
@@ -31,7 +31,7 @@ func runPictures(run *record.Run) *section {
 	}
 	for _, b := range s.Blocks {
 		// A phase may begin between two censuses.
-		if p, ok := b.(*document.Picture); ok && p.X.Unit == document.Seconds {
+		if p, ok := b.(*document.Picture); ok && p.X.Name == timeAxis {
 			p.Phases = phases(run)
 		}
 	}

@@ -20,10 +20,15 @@ const (
 	retransmitsAt = receivedAt + sockstate.NumSides*states*word
 	twAt          = retransmitsAt + sockstate.NumSides*states*word
 	lostAt        = twAt + sockstate.NumSides*endWords*word
-	tablesBytes   = lostAt + numLost*word
+	stoodInAt     = lostAt + numLost*word // by tracepoint
+	notesAt       = stoodInAt + maxPoints*word
+	tablesBytes   = notesAt + maxPoints*noteBytes
 
 	numReasons = 32
 )
+
+// maxPoints is how many tracepoints there are at most.
+const maxPoints = 8
 
 // The ends of a minisocket, and what is lost.
 const (
@@ -130,9 +135,12 @@ const exit = "exit"
 
 // builder assembles a program.
 type builder struct {
-	maps    *maps
-	layout  *layout
-	spaces  []uint32
+	maps   *maps
+	layout *layout
+	spaces []uint32
+	// role is the program's at its tracepoint, and point the number of that.
+	role    role
+	point   int
 	insns   asm.Instructions
 	pending string
 	labels  int

@@ -13,6 +13,10 @@
 // The programs are assembled here, with the offsets of struct members from the kernel's own BTF: there is neither a compiler nor a
 // compiled object. They need CAP_BPF and CAP_PERFMON in the initial user namespace, and no tracefs.
 //
+// Each tracepoint has two programs, so that an event in an interrupt of one is not missed (role). A kernel may still run neither: on one (6.18), changes
+// of state that ftrace showed reached no program while a certain process of the host was on the CPU, and the kernel's count of misses stayed 0.
+// Lost.Unbalanced and Lost.Unknown show what was missed so: a connection came into a state and never left it, or came from one that it was never in.
+//
 // A socket belongs to the load if it is in one of its network namespaces and has a server's port at either end. Addresses are not
 // compared.
 package trace

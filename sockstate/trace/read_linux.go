@@ -26,13 +26,6 @@ func (t *Trace) read(r *Result) error {
 			return err
 		}
 	}
-	for _, p := range t.programs {
-		stats, err := p.Stats()
-		if err != nil {
-			return &Error{"read", "the programs' statistics", err}
-		}
-		r.Lost.Missed += int64(stats.RecursionMisses)
-	}
 	err := each(t.maps.sockets, func(v *sockValue) {
 		r.Living[v.Side&1][v.State%uint32(sockstate.NumStates)]++
 	})
@@ -100,6 +93,13 @@ func (t *Trace) readTables(r *Result) error {
 			}
 			r.Sent = append(r.Sent, Reset{Side: sockstate.Side(side), Reason: reason, State: sockstate.State(i % states), N: n})
 		}
+	}
+	for i, p := range t.principals {
+		stats, err := p.Stats()
+		if err != nil {
+			return &Error{"read", "the programs' statistics", err}
+		}
+		r.Lost.Missed += max(0, int64(stats.RecursionMisses)-sum[stoodInAt/word+i])
 	}
 	lost := sum[lostAt/word:]
 	r.Lost.Sockets, r.Lost.TimeWaits, r.Lost.Unknown, r.Lost.Resets = lost[lostSockets], lost[lostTimeWaits], lost[lostUnknown], lost[lostResets]

@@ -48,8 +48,7 @@ type Reset struct {
 
 // Lost is what a trace has not seen.
 type Lost struct {
-	// Missed counts events for which a program did not run, because it already ran on the CPU and was interrupted. They may be of sockets that are not
-	// the load's: the kernel counts before the program looks.
+	// Missed counts events of any socket of the host for which no program ran, because one had just begun on the CPU and was interrupted.
 	Missed int64
 	// Sockets and TimeWaits count those that found no room in a map.
 	Sockets, TimeWaits int64

@@ -23,7 +23,9 @@ type Trace struct {
 	maps     *maps
 	layout   *layout
 	programs []*ebpf.Program
-	links    []link.Link
+	// principals are those of programs that a stand-in follows, by the number of their tracepoint.
+	principals []*ebpf.Program
+	links      []link.Link
 	// timeWaitReason says why minisockets are not followed.
 	timeWaitReason string
 	// resetReason says why resets that are sent are not followed.
@@ -71,11 +73,14 @@ func (t *Trace) start(spaces []uint32) (err error) {
 		return err
 	}
 	for _, p := range points {
-		at, err := link.AttachTracing(link.TracingOptions{Program: loaded[p.name], AttachType: ebpf.AttachTraceRawTp})
-		if err != nil {
-			return &Error{"attach", p.name, err}
+		for _, name := range []string{p.name, p.name + standInSuffix} { // the kernel calls them in this order
+			at, err := link.AttachTracing(link.TracingOptions{Program: loaded[name], AttachType: ebpf.AttachTraceRawTp})
+			if err != nil {
+				return &Error{"attach", p.name, err}
+			}
+			t.links = append(t.links, at)
 		}
-		t.links = append(t.links, at)
+		t.principals = append(t.principals, loaded[p.name])
 	}
 	return nil
 }
@@ -102,16 +107,22 @@ func (t *Trace) points(handler address) []point {
 	return append(points, point{"tcp_receive_reset", 1, receiveReset}, point{"tcp_retransmit_skb", 1, retransmit}, point{"inet_sock_set_state", 3, setState})
 }
 
+// standInSuffix follows the tracepoint in the name of a stand-in.
+const standInSuffix = "_2"
+
 // load loads the programs, by their tracepoints' names.
 func (t *Trace) load(points []point, types *btf.Cache, spaces []uint32) (map[string]*ebpf.Program, error) {
 	specs := make(map[string]*ebpf.ProgramSpec)
-	for _, p := range points {
+	for i, p := range points {
 		if t.layout.parameters(p.name) < p.params {
 			return nil, &Error{"btf", "vmlinux", &missing{"tracepoint " + p.name}}
 		}
-		b := &builder{maps: t.maps, layout: t.layout, spaces: spaces}
-		p.build(b)
-		specs[p.name] = spec(p.name, ebpf.AttachTraceRawTp, b.finish())
+		for name, role := range map[string]role{p.name: principal, p.name + standInSuffix: standIn} {
+			b := &builder{maps: t.maps, layout: t.layout, spaces: spaces, point: i, role: role}
+			b.begins(p.params)
+			p.build(b)
+			specs[name] = spec(p.name, ebpf.AttachTraceRawTp, b.finish())
+		}
 	}
 	c, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{Programs: specs}, ebpf.CollectionOptions{Cache: types})
 	if err != nil {

@@ -246,6 +246,35 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestStandIn: what the principals do not count, since the kernel does not run them, the stand-ins do, and nothing twice.
+func TestStandIn(t *testing.T) {
+	g := socktest.Listen(t, socktest.NewNamespace(t), "127.0.0.1:0", false)
+	tr := start(t, g, Config{})
+	for i := 0; i < len(tr.links); i += 2 {
+		if err := tr.links[i].Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range lives {
+		c, s := g.Pair()
+		_ = c.SetLinger(0)
+		_ = c.Close()
+		readEnd(t, s)
+		_ = s.Close()
+	}
+	settle(t, g)
+	r := stop(t, tr)
+	if n := gone(r); r.Lost.Total()+n != 0 {
+		t.Skipf("the kernel missed events: %+v, and %d sockets are gone for sock_diag, but not for the trace", r.Lost, n)
+	}
+	if n := r.Transitions[sockstate.Client][sockstate.Established][sockstate.Closed]; n != lives {
+		t.Errorf("%d of %d resets", n, lives)
+	}
+	if diff := cmp.Diff([]Reset{{sockstate.Client, "TCP_STATE", sockstate.Closed, lives}}, r.Sent); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 // TestMinisocketEnds: an orphan whose peer never closes ends at its time, and a connection on the same port ends a TIME_WAIT before
 // its time.
 func TestMinisocketEnds(t *testing.T) {

@@ -20,10 +20,17 @@ const greetingConnect = time.Second
 // greetingBytes is how much of a greeting is read.
 const greetingBytes = 256
 
-// Greeting connects to target, from the given address if it is valid, sends nothing, and returns the beginning of what the server sends
-// unasked. The load cannot see a greeting: its request leaves with the handshake's last ACK, so what it reads could be a greeting or
-// a reply. The connection ends by RST, so that it leaves no TIME_WAIT.
-func Greeting(ctx context.Context, target netip.AddrPort, from netip.Addr) (said []byte, connected bool) {
+// A Probe is a connection to a target on which nothing is sent, to see whether the target speaks unasked. The load cannot see that: its
+// request leaves with the handshake's last ACK, so what it reads could be a greeting or a reply.
+type Probe struct {
+	target netip.AddrPort
+	conn   *net.TCPConn // nil: the target did not accept it, which the load reports
+	said   []byte
+}
+
+// NewProbe connects to target, from the given address if it is valid, and waits for a greeting. End must be called.
+func NewProbe(ctx context.Context, target netip.AddrPort, from netip.Addr) *Probe {
+	p := &Probe{target: target}
 	ctx, cancel := context.WithTimeout(ctx, greetingConnect+greetingWait)
 	defer cancel()
 	d := net.Dialer{Timeout: greetingConnect}
@@ -33,21 +40,42 @@ func Greeting(ctx context.Context, target netip.AddrPort, from netip.Addr) (said
 	began := time.Now()
 	c, err := d.DialContext(ctx, "tcp", target.String())
 	if err != nil {
-		return nil, false // the load reports it
+		return p
 	}
-	defer c.Close()
-	_ = c.(*net.TCPConn).SetLinger(0)
+	p.conn = c.(*net.TCPConn)
 	opened := time.Now()
-	_ = c.SetReadDeadline(opened.Add(greetingWait + opened.Sub(began)))
-	defer context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(opened) })()
-	p := make([]byte, greetingBytes)
-	n, _ := c.Read(p)
-	return p[:n], true
+	_ = p.conn.SetReadDeadline(opened.Add(greetingWait + opened.Sub(began)))
+	defer context.AfterFunc(ctx, func() { _ = p.conn.SetReadDeadline(opened) })()
+	p.read()
+	return p
 }
 
-// greetings asks for the greeting of each target that gets requests. It returns them quoted, and the number of connections made.
-func greetings(ctx context.Context, p *loadgen.Plan) (said map[string]string, connections int) {
-	said = make(map[string]string)
+func (p *Probe) read() {
+	b := make([]byte, greetingBytes)
+	n, _ := p.conn.Read(b)
+	p.said = append(p.said, b[:n]...)
+}
+
+// Connected reports whether the target accepted the connection.
+func (p *Probe) Connected() bool { return p.conn != nil }
+
+// End returns the beginning of what the target has sent, and ends the connection by RST, so that it leaves no TIME_WAIT. It looks once
+// more: a server that the scheduler or its own queue held up speaks while the load is prepared. End may be called again.
+func (p *Probe) End() []byte {
+	if p.conn == nil {
+		return p.said
+	}
+	if len(p.said) == 0 {
+		_ = p.conn.SetReadDeadline(time.Now().Add(time.Millisecond)) // one in the past would not read what is there
+		p.read()
+	}
+	_ = p.conn.SetLinger(0)
+	_ = p.conn.Close()
+	return p.said
+}
+
+// probe opens a Probe of each target that gets requests.
+func probe(ctx context.Context, p *loadgen.Plan) (probes []*Probe) {
 	var (
 		all  sync.WaitGroup
 		mu   sync.Mutex
@@ -68,18 +96,29 @@ func greetings(ctx context.Context, p *loadgen.Plan) (said map[string]string, co
 			}
 			seen[t] = true
 			all.Go(func() {
-				b, connected := Greeting(ctx, t, from)
+				one := NewProbe(ctx, t, from)
 				mu.Lock()
 				defer mu.Unlock()
-				if connected {
-					connections++
-				}
-				if len(b) > 0 {
-					said[t.String()] = exchange.Beginning(b)
-				}
+				probes = append(probes, one)
 			})
 		}
 	}
 	all.Wait()
-	return said, connections
+	return probes
+}
+
+// endProbes takes what targets sent unasked, quoted, and the number of connections made to find that out.
+func (e *experiment) endProbes() {
+	if len(e.probes) > 0 {
+		e.greetings = make(map[string]string)
+	}
+	for _, p := range e.probes {
+		if p.Connected() {
+			e.probed++
+		}
+		if said := p.End(); len(said) > 0 {
+			e.greetings[p.target.String()] = exchange.Beginning(said)
+		}
+	}
+	e.probes = nil
 }

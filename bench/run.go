@@ -63,6 +63,7 @@ type experiment struct {
 	ended   server.Stats // the server's ledger after settling
 	result  *loadgen.Result
 
+	probes    []*Probe          // open while the load is prepared
 	greetings map[string]string // what targets sent unasked, by target
 	probed    int               // connections made to find that out
 	settle    *record.Settle
@@ -117,7 +118,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	} else {
-		e.greetings, e.probed = greetings(ctx, &e.plan)
+		e.probes = probe(ctx, &e.plan)
 	}
 	e.watch, err = observe.New(observe.Config{
 		Namespaces: e.namespaces(),
@@ -143,6 +144,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 	if err := e.openTracker(); err != nil {
 		return err
 	}
+	e.endProbes()
 	e.before = e.read()
 	e.load, err = loadgen.New(loadgen.Config{Plan: e.plan, Namespace: e.clientNS, Slots: s.Slots, Backend: e.backend, CPUs: s.CPUs, Unfiltered: e.unfiltered(), StartAt: s.StartAt})
 	return err
@@ -275,6 +277,9 @@ func (e *experiment) serverFailed() <-chan error {
 
 // close closes everything that is still open, first the load's connections, by RST.
 func (e *experiment) close() {
+	for _, p := range e.probes {
+		p.End()
+	}
 	if e.load != nil {
 		_ = e.load.Close() // Wait returned its error
 	}

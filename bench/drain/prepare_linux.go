@@ -29,10 +29,12 @@ func (t *try) prepare(ctx context.Context) (err error) {
 	}
 	plan := t.plan(t.target)
 	t.seen.groups = groupsOf(&plan)
-	if err := t.greeted(ctx, &plan); err != nil {
+	probe := t.probe(ctx, &plan)
+	defer probe.End()
+	if t.observer, err = observe.New(observe.Config{Filter: *t.filter()}); err != nil {
 		return err
 	}
-	if t.observer, err = observe.New(observe.Config{Filter: *t.filter()}); err != nil {
+	if err := t.greeted(probe); err != nil {
 		return err
 	}
 	t.seen.before = t.observer.Counters()[0]
@@ -46,17 +48,21 @@ func (x *experiment) filter() *sockstate.Filter {
 	return &sockstate.Filter{Servers: []netip.AddrPort{x.target}}
 }
 
-// greeted refuses a server that speaks before it gets a request.
-func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
+// probe opens a connection on which a server that gets requests may speak first. A server is tried once.
+func (t *try) probe(ctx context.Context, p *loadgen.Plan) *bench.Probe {
 	asked := slices.ContainsFunc(p.Groups, func(g loadgen.Group) bool { return !g.Gated && g.Exchange.Kind != exchange.None })
 	if t.n > 0 || !asked {
-		return nil
+		return new(bench.Probe)
 	}
-	said, connected := bench.Greeting(ctx, t.target, netip.Addr{})
-	if connected {
+	return bench.NewProbe(ctx, t.target, netip.Addr{})
+}
+
+// greeted refuses a server that speaks before it gets a request.
+func (t *try) greeted(p *bench.Probe) error {
+	if p.Connected() {
 		t.seen.probed = 1
 	}
-	if len(said) > 0 {
+	if said := p.End(); len(said) > 0 {
 		return fmt.Errorf("%v speaks before it is asked (it begins %s), so its replies do not show what became of requests: check the port, or have the server read a request before it answers",
 			t.target, exchange.Beginning(said))
 	}

@@ -65,7 +65,7 @@ func (p *Process) end() error {
 // endRest kills what the reaper has not ended, and then the reaper. It returns what still lives; in that case it spares the reaper, so that
 // nothing escapes it.
 func (p *Process) endRest() []one {
-	for limit := time.Now().Add(p.patience); ; time.Sleep(time.Millisecond) {
+	for limit, pause := time.Now().Add(p.patience), time.Millisecond; ; pause = sleepLonger(pause) {
 		left, err := p.tree()
 		if err == nil && len(left) == 0 {
 			break

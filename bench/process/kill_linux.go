@@ -19,16 +19,24 @@ func endDescendants(patience time.Duration) bool {
 		return false
 	}
 	k := killer{killed: make(map[one]bool)}
+	pause := time.Millisecond
 	for limit := time.Now().Add(patience); time.Now().Before(limit); {
 		// Do not sleep while there are new processes: they may fork and exit in between. A process that was killed and cannot die yet (in
 		// an uninterruptible system call) needs no second signal.
 		if k.round(self.PID) {
 			runtime.Gosched() // to the goroutine that reaps
+			pause = time.Millisecond
 			continue
 		}
-		time.Sleep(time.Millisecond)
+		pause = sleepLonger(pause)
 	}
 	return false
+}
+
+// sleepLonger sleeps for pause, and returns that of the next round: to look at all processes of a host takes milliseconds.
+func sleepLonger(pause time.Duration) time.Duration {
+	time.Sleep(pause)
+	return min(2*pause, 50*time.Millisecond)
 }
 
 // killer kills the descendants of the calling process.

@@ -80,7 +80,11 @@ func TestServeShutdown(t *testing.T) {
 		{mode: "rst", end: syscall.ECONNRESET, want: counts{"accepted": 3, "requests": 1, "cut": 1, "outcome.shutdown_rst": 3}},
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
-			s, dir := serving(t, tc.mode, "700ms")
+			slow := "10m" // it is cut
+			if tc.answered {
+				slow = "3s" // so long has SIGTERM to come
+			}
+			s, dir := serving(t, tc.mode, slow)
 			idle, busy, probe := connect(t, s.addr), connect(t, s.addr), connect(t, s.addr)
 			busy.ask("/slow")
 			probe.ask("/") // its reply says that the server has read the other
@@ -99,8 +103,10 @@ func TestServeShutdown(t *testing.T) {
 		s, dir := serving(t, "listener-last", "3s") // the others ask while this lasts
 		busy, asks := connect(t, s.addr), connect(t, s.addr)
 		busy.ask("/slow")
+		asks.ask("/") // its reply says that the server has read the other
+		asks.reply()
 		s.send(t, syscall.SIGTERM)
-		n := int64(2)
+		n := int64(3)
 		for asks.ask("/"); !asks.reply(); asks.ask("/") {
 			n++
 		}

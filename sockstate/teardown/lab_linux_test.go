@@ -114,10 +114,15 @@ func (l *lab) readCensus() (c census, err error) {
 
 func pause() { _ = unix.Nanosleep(&unix.Timespec{Nsec: 2e6}, nil) }
 
-// settle waits until every socket is in one of the states that it may stay in.
+// settle waits until every socket is in one of the states that it may stay in. The census must be the same twice: while sockets move, the
+// list that the kernel writes in parts may miss one.
 func (l *lab) settle(stay ...sockstate.State) (c census) {
 	l.t.Helper()
-	err := l.ns.Do(func() (err error) {
+	err := l.ns.Do(func() error {
+		before, err := l.readCensus()
+		if err != nil {
+			return err
+		}
 		for deadline := time.Now().Add(2 * time.Minute); ; pause() {
 			if c, err = l.readCensus(); err != nil {
 				return err
@@ -130,9 +135,10 @@ func (l *lab) settle(stay ...sockstate.State) (c census) {
 					}
 				}
 			}
-			if moving == 0 {
+			if moving == 0 && c == before {
 				return nil
 			}
+			before = c
 			if time.Now().After(deadline) {
 				return fmt.Errorf("%d sockets have not settled: %v", moving, c)
 			}
@@ -220,6 +226,8 @@ func (o *outcome) release(side sockstate.Side) {
 	o.held[side] = nil
 }
 
+const firstPort = 10_000
+
 // run takes n connections through d, one after the other or all at once.
 func (l *lab) run(d drill, n int, concurrent bool) *outcome {
 	l.t.Helper()
@@ -228,6 +236,11 @@ func (l *lab) run(d drill, n int, concurrent bool) *outcome {
 	err := l.ns.Do(func() (err error) {
 		for i := range clients {
 			if clients[i], err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+				return err
+			}
+			// A port of its own, below those that the kernel chooses from. It may choose one twice, if two connects look for one at the same
+			// time (table_perturb), and then the second SYN ends the first connection's TIME_WAIT at the server.
+			if err := unix.Bind(clients[i], &unix.SockaddrInet4{Port: firstPort + i, Addr: l.addr.Addr}); err != nil {
 				return err
 			}
 		}

@@ -282,7 +282,7 @@ func packetNumbers(p *record.LadderPacket) string {
 		s += fmt.Sprintf(" ack %d", *p.Ack)
 	}
 	if p.Bytes > 0 {
-		s += " " + strings.ReplaceAll(number(p.Bytes, "byte", "bytes"), ",", "")
+		s += fmt.Sprintf(" len %d", p.Bytes)
 	}
 	return s + fmt.Sprintf(" win %d", p.Window)
 }

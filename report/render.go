@@ -251,6 +251,9 @@ func printSVG(b *bytes.Buffer, docs []*document.Document, _ View) error {
 				}
 			}
 		}
+		if len(all) == 1 && len(docs) == 1 {
+			titles[0] = d.Asked
+		}
 	}
 	b.Write(svg.Ladders(strings.Join(asked, "; "), all, titles))
 	return nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html"
 	"strings"
-	"unicode/utf8"
 
 	"lastack/report/document"
 	"lastack/report/text"
@@ -44,7 +43,7 @@ func Ladders(title string, all []*document.Ladder, titles []string) []byte {
 	d := &ladderDrawing{}
 	var descs []string
 	for i, l := range all {
-		if len(all) > 1 && i < len(titles) {
+		if i < len(titles) {
 			d.y += 30
 			d.text(middle, d.y, "name", titles[i])
 		}
@@ -121,17 +120,18 @@ func (d *ladderDrawing) ladder(l *document.Ladder) {
 	for i := range l.Rungs {
 		d.rung(&l.Rungs[i])
 	}
+	bottom := d.y - 4
 	for _, e := range l.Ends {
 		if e.Last != "" {
-			d.text(middle, d.y, "soft mid", e.Last)
 			d.y += lineHeight
+			d.text(middle, d.y, "soft mid", e.Last)
 		}
 	}
 	// The lines of life stand behind everything else.
 	rest := bytes.Clone(d.Bytes()[at:])
 	d.Truncate(at)
 	for _, x := range []float64{lifeLeft, lifeRight} {
-		fmt.Fprintf(d, `<path d="M%.0f %.0fV%.0f" class="life"/>`, x, top+22, d.y-4)
+		fmt.Fprintf(d, `<path d="M%.0f %.0fV%.0f" class="life"/>`, x, top+22, bottom)
 	}
 	d.Write(rest)
 	d.y += 8
@@ -153,11 +153,7 @@ func (d *ladderDrawing) rung(r *document.Rung) {
 		d.text(middle, d.y, "soft mid", r.Arrow.Options)
 		d.y += lineHeight
 	}
-	words := r.Text
-	if r.Source != "" {
-		words += " (" + r.Source + ")"
-	}
-	for _, line := range wrapped(words) {
+	for _, line := range text.Sourced(r.Text, r.Source, sentenceWidth) {
 		d.text(middle, d.y, "soft mid", line)
 		d.y += lineHeight
 	}
@@ -167,29 +163,34 @@ func (d *ladderDrawing) rung(r *document.Rung) {
 // arrow draws a packet.
 func (d *ladderDrawing) arrow(y float64, r *document.Rung) {
 	a := r.Arrow
-	from, to := float64(lifeLeft+2), float64(lifeRight-2)
+	left, right := float64(lifeLeft+2), float64(lifeRight-2)
 	if r.States[0] != nil {
-		from += boxWidth / 2
+		left += boxWidth / 2
 	}
 	if r.States[1] != nil {
-		to -= boxWidth / 2
+		right -= boxWidth / 2
 	}
+	from, to := left, right
 	class, head := "arrow", "head"
 	if a.Tone == document.Bad {
 		class, head = "arrow bad", "badhead"
 	}
-	if a.Leaves || a.Arrives {
+	end, length := to, to-from
+	switch {
+	case a.Lost:
+		end = from + length*0.72
+	case a.Leaves:
 		class += " part"
-	}
-	end := to
-	if a.Lost {
-		end = from + (to-from)*0.72
+		end = from + length*0.6
+	case a.Arrives:
+		class += " part"
+		from += length * 0.4
 	}
 	place := func(x float64) float64 {
 		if a.Right {
 			return x
 		}
-		return from + to - x
+		return left + right - x
 	}
 	fmt.Fprintf(d, `<path d="M%.0f %.0fH%.0f" class="%s"/>`, place(from), y, place(end), class)
 	x, back := place(end), -9.0
@@ -203,22 +204,4 @@ func (d *ladderDrawing) arrow(y float64, r *document.Rung) {
 		fmt.Fprintf(d, `<path d="M%.0f %.0fl%.0f -5v10z" class="%s"/>`, x, y, back, head)
 	}
 	d.text(middle, y-7, "flags", a.Flags+" "+a.Numbers)
-}
-
-// wrapped breaks a sentence into lines.
-func wrapped(s string) (lines []string) {
-	line := ""
-	for _, w := range strings.Fields(text.Clean(s)) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(w) > sentenceWidth {
-			lines, line = append(lines, line), ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += w
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
 }

@@ -131,14 +131,10 @@ func (d *drawing) rung(r *document.Rung) {
 	if r.Arrow != nil && r.Arrow.Options != "" {
 		lines = append(lines, wrap(Clean(r.Arrow.Options), d.arrow-2)...)
 	}
-	text := r.Text
-	if r.Source != "" {
-		text += " (" + r.Source + ")"
-	}
 	beside := d.width >= leastBeside
 	said := len(lines)
 	if beside {
-		lines = append(lines, wrap(Clean(text), d.arrow-2)...)
+		lines = append(lines, Sourced(r.Text, r.Source, d.arrow-2)...)
 	}
 	left, right := dwell(r.States[0]), dwell(r.States[1])
 	for i := 0; i < len(lines) || i == 0 && left+right != ""; i++ {
@@ -154,7 +150,10 @@ func (d *drawing) rung(r *document.Rung) {
 		left, right = "", ""
 	}
 	if !beside {
-		d.hang(strings.Repeat(" ", timeColumn+2), text, d.dim)
+		margin := strings.Repeat(" ", timeColumn+2)
+		for _, line := range Sourced(r.Text, r.Source, d.width-len(margin)) {
+			d.hang(margin, line, d.dim)
+		}
 	}
 	d.row("", "", strings.Repeat(" ", d.arrow), "", true)
 }

@@ -149,6 +149,21 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
+// Sourced breaks a sentence as wrap does, and its source in brackets behind it, which has a line of its own if it does not fit whole.
+func Sourced(sentence, source string, width int) []string {
+	lines := wrap(Clean(sentence), width)
+	if source == "" {
+		return lines
+	}
+	source = "(" + Clean(source) + ")"
+	last := &lines[len(lines)-1]
+	if n := utf8.RuneCountInString(*last) + 1 + utf8.RuneCountInString(source); n <= width {
+		*last += " " + source
+		return lines
+	}
+	return append(lines, wrap(source, width)...)
+}
+
 // glued joins numbers with their units, which stay on one line.
 func glued(words []string) []string {
 	out := words[:0]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -307,6 +308,39 @@ func TestPartial(t *testing.T) {
 	}
 	if r := merged(t, false, shards[0], shards[3]); len(r.ShardsMissing) > 0 || !r.Verdict.Valid {
 		t.Errorf("missing %v, verdict %+v", r.ShardsMissing, r.Verdict)
+	}
+}
+
+// A shard that was stopped drains while others are under load. Neither time nor a phase comes back.
+func TestStoppedShard(t *testing.T) {
+	t.Parallel()
+	shards, union := made(t, rand.New(rand.NewPCG(8, 8)), 3)
+	for i, r := range shards {
+		for k := range r.Timeline {
+			r.Timeline[k].Phase = record.PhaseLoad
+			if k >= []int{2, 4, 4}[i] {
+				r.Timeline[k].Phase = record.PhaseDrain
+			}
+		}
+	}
+	want := text(t, merged(t, false, shards...))
+	for _, r := range []*record.Run{
+		merged(t, false, merged(t, true, shards[0], shards[1]), shards[2]),
+		merged(t, false, shards[0], merged(t, true, shards[2], shards[1])),
+	} {
+		if d := cmp.Diff(want, text(t, r)); d != "" {
+			t.Errorf("in another order:\n%s", d)
+		}
+		var phases []string
+		completed := make([]int64, len(union.completed))
+		for _, iv := range r.Timeline {
+			phases = append(phases, iv.Phase)
+			completed[int(math.Round(iv.TS))-1] += iv.Completed
+		}
+		// In the fourth interval the load of the others ends.
+		if d := cmp.Diff([]string{"load", "load", "load", "load", "drain", "drain"}, phases); d != "" || !slices.Equal(completed, union.completed) {
+			t.Errorf("completed %v, want %v; phases:\n%s", completed, union.completed, d)
+		}
 	}
 }
 

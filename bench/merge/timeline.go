@@ -130,8 +130,47 @@ func (w *row) add(iv *record.Interval) error {
 	return nil
 }
 
+// together has all shards be in a phase until the last of them ends it: one that was stopped drains while others are under load. Else time would go
+// back where the next phase begins.
+func (t *timeline) together() error {
+	ends := map[string]int64{}
+	var all []slot
+	for s := range t.rows {
+		ends[s.phase] = max(ends[s.phase], s.at)
+		all = append(all, s)
+	}
+	for _, s := range all {
+		for _, earlier := range record.Phases() {
+			if earlier == s.phase {
+				break
+			}
+			if end, ok := ends[earlier]; !ok || end <= s.at {
+				continue
+			}
+			iv, err := t.rows[s].interval(false)
+			if err != nil {
+				return err
+			}
+			iv.Phase = earlier
+			to := slot{s.at, earlier}
+			if t.rows[to] == nil {
+				t.rows[to] = new(row)
+			}
+			if err := t.rows[to].add(&iv); err != nil {
+				return err
+			}
+			delete(t.rows, s)
+			break
+		}
+	}
+	return nil
+}
+
 // intervals are the sums, in the order of time.
 func (t *timeline) intervals() ([]record.Interval, error) {
+	if err := t.together(); err != nil {
+		return nil, err
+	}
 	var at []slot
 	for s := range t.rows {
 		at = append(at, s)

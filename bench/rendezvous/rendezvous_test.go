@@ -340,6 +340,44 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+// Clocks that cannot be compared well enough start no load.
+func TestFar(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		l, stop := newLink(t.Context(), c)
+		defer stop()
+		for {
+			m, err := l.receive()
+			switch {
+			case err != nil:
+				return
+			case m.Ask != nil:
+				time.Sleep(2*MaxUncertainty + time.Millisecond) // as on a long way
+				now := time.Now().UnixNano()
+				m.Ask.T2, m.Ask.T3 = now, now
+				if l.send(message{Answer: m.Ask}) != nil {
+					return
+				}
+			}
+		}
+	}()
+	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	_, err = Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 20 * time.Second})
+	if err == nil || !strings.Contains(err.Error(), "so that the clocks are unsure by") {
+		t.Error(err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"hello":{"magic":"lastack-rendezvous/1","i":1,"n":2,"plan":"p","version":"v"}}`))
 	f.Add([]byte(`{"start":{"at":1,"run_id":"r","absent":[1,2]}}`))

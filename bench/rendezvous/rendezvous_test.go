@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -283,21 +284,30 @@ func TestStrangers(t *testing.T) {
 	for _, said := range []string{"", "GET / HTTP/1.1\r\n\r\n", "\x00\x01\x02", "{}\n", `{"hello":{"magic":"other"}}` + "\n", strings.Repeat("x", 1<<20)} {
 		t.Run(fmt.Sprintf("%.10q", said), func(t *testing.T) {
 			t.Parallel()
+			var strangers sync.WaitGroup
+			met := make(chan struct{})
 			stranger := func(addr string) {
-				for range 100 {
+				for {
 					if c, err := net.Dial("tcp", addr); err == nil {
 						_, _ = io.WriteString(c, said)
-						defer c.Close()
+						<-met
+						c.Close()
 						return
 					}
-					time.Sleep(10 * time.Millisecond)
+					select {
+					case <-met:
+						return
+					case <-time.After(10 * time.Millisecond):
+					}
 				}
 			}
 			all := meet(t, 2, []int{0, 1}, func(i int, s *Spec) {
-				if i == 0 {
-					go stranger(s.Name)
+				if addr := s.Name; i == 0 {
+					strangers.Go(func() { stranger(addr) })
 				}
 			})
+			close(met)
+			strangers.Wait()
 			if all[0].err != nil || all[1].err != nil {
 				t.Error(all)
 			}

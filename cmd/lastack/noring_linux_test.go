@@ -45,13 +45,6 @@ func noDiag() {
 	if len(os.Args) < 2 {
 		cannotFilter("usage", unix.EINVAL)
 	}
-	low := func(arg uint32) uint32 { // offset of an argument's lower half in struct seccomp_data
-		at := 16 + 8*arg
-		if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-			at += 4
-		}
-		return at
-	}
 	filtered(os.Args[1:], []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: 5},
@@ -62,6 +55,30 @@ func noDiag() {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	})
+}
+
+// noLoad runs a program that may make maps of eBPF and load no program, as under lockdown: noload PROGRAM [ARG...].
+func noLoad() {
+	if len(os.Args) < 2 {
+		cannotFilter("usage", unix.EINVAL)
+	}
+	filtered(os.Args[1:], []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_BPF, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: low(0)},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.BPF_PROG_LOAD, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	})
+}
+
+// low is the offset of an argument's lower half in struct seccomp_data.
+func low(arg uint32) uint32 {
+	at := 16 + 8*arg
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		at += 4
+	}
+	return at
 }
 
 func cannotFilter(what string, err error) {

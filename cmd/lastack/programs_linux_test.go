@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 		"nokill":   noKill,
 		"faulty":   faulty,
 		"nodiag":   noDiag,
+		"noload":   noLoad,
 	}
 	if _, isCommand := commands[filepath.Base(os.Args[0])]; !isCommand {
 		// Under nohup SIGHUP is ignored, and would be in all programs: what is caught here has its default meaning there.

@@ -19,6 +19,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"lastack/bench/host"
+	"lastack/sockstate"
 	"lastack/sockstate/socktest"
 )
 
@@ -33,12 +35,13 @@ import (
 //	nosignal ERRNO PROGRAM [ARG...]         (a program) run it where pidfd_send_signal fails
 //	nokill ERRNO PROGRAM [ARG...]           (a program) run it where that and kill fail
 //	nodiag PROGRAM [ARG...]                 (a program) run it where there is no sock_diag
+//	noload PROGRAM [ARG...]                 (a program) run it where no program of eBPF can be loaded
 //	await FILE REGEXP [VAR]                 wait until FILE matches; VAR becomes the first group
 //	gone PIDFILE                            wait until the process is gone
 //
 // and the conditions [exists:FILE]; [netns], this user can make network namespaces; [userns], it can
 // make user namespaces, and forbid more of them inside; [subsetpid], it can mount a /proc of nothing but processes; [nobody], this user can become an ordinary
-// one who can do both.
+// one who can do both; [bpf], this user can load programs of eBPF, and the kernel has BTF.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	works := func(name string, args ...string) func() bool {
@@ -52,6 +55,11 @@ func TestScripts(t *testing.T) {
 	subsetpid := works("unshare", "-Urmpf", "--mount-proc", "mount", "-t", "proc", "-o", "subset=pid", "proc", "/proc")
 	userns := works(forbid[0], forbid[1:]...)
 	nobody := works(asNobody[0], append(asNobody[1:], forbid...)...)
+	bpf := sync.OnceValue(func() bool {
+		features, err := host.Probe(t.Context(), "")
+		_, missing := os.Stat("/sys/kernel/btf/vmlinux")
+		return errors.Join(err, missing) == nil && features.BPF.Answer == sockstate.AnswerSupported
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
@@ -84,6 +92,8 @@ func TestScripts(t *testing.T) {
 				return userns(), nil
 			case "nobody":
 				return nobody(), nil
+			case "bpf":
+				return bpf(), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},

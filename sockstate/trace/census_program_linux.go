@@ -21,9 +21,9 @@ type censusLayout struct {
 }
 
 func loadCensusLayout(types *btf.Cache) (*censusLayout, error) {
-	spec, err := types.Kernel()
+	spec, err := vmlinux(types)
 	if err != nil {
-		return nil, &Error{"btf", "vmlinux", err}
+		return nil, err
 	}
 	return newCensusLayout(spec)
 }

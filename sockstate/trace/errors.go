@@ -32,6 +32,8 @@ func (e *Error) remedy() string {
 	switch {
 	case e.Op == "btf" && !errors.As(e.Err, new(*missing)):
 		return " (needs a kernel built with CONFIG_DEBUG_INFO_BTF)"
+	case e.Op == "load" && errors.Is(e.Err, syscall.EPERM): // maps were allowed
+		return " (needs CAP_BPF and CAP_PERFMON in the initial user namespace, and a kernel that is not locked down)"
 	case errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EACCES):
 		return " (needs CAP_BPF and CAP_PERFMON in the initial user namespace)"
 	case errors.Is(e.Err, syscall.ENOMEM):
@@ -63,3 +65,11 @@ func (e *missing) Error() string { return "this kernel has no " + e.name }
 
 // Unwrap makes it the answer "unsupported".
 func (e *missing) Unwrap() error { return syscall.EOPNOTSUPP }
+
+// noBTFError is a kernel without BTF. Err says where it was looked for.
+type noBTFError struct{ Err error }
+
+func (e *noBTFError) Error() string { return "this kernel has no BTF" }
+
+// Unwrap makes it the answer "unsupported".
+func (e *noBTFError) Unwrap() []error { return []error{syscall.EOPNOTSUPP, e.Err} }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 )
 
@@ -40,11 +41,23 @@ type layout struct {
 const commonBytes = 96
 
 func loadLayout(types *btf.Cache) (*layout, error) {
+	spec, err := vmlinux(types)
+	if err != nil {
+		return nil, err
+	}
+	return newLayout(spec)
+}
+
+// vmlinux reads the kernel's BTF.
+func vmlinux(types *btf.Cache) (*btf.Spec, error) {
 	spec, err := types.Kernel()
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		err = &noBTFError{err}
+	}
 	if err != nil {
 		return nil, &Error{"btf", "vmlinux", err}
 	}
-	return newLayout(spec)
+	return spec, nil
 }
 
 func newLayout(spec *btf.Spec) (*layout, error) {

@@ -325,7 +325,7 @@ func TestMinisocketEnds(t *testing.T) {
 		if r.Lost.Total() == 0 && (client["FIN_WAIT_2>TIME_WAIT"] != lives || client["TIME_WAIT>CLOSED"] != lives-1 || r.Living[sockstate.Client][sockstate.TimeWait] != 1) {
 			t.Errorf("%v, %+v, living %v", client, r.TimeWaits, r.Living)
 		}
-		if got := r.TimeWaits[sockstate.Client]; got.Early != lives-1 || got.Rearmed != 0 {
+		if got := r.TimeWaits[sockstate.Client]; r.Lost.Total() == 0 && (got.Early != lives-1 || got.Rearmed != 0) {
 			t.Errorf("%+v", got)
 		}
 	})

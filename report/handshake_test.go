@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 	"lastack/sockstate/socktest/golden"
 )
 
@@ -26,16 +26,7 @@ func handshakes(t testing.TB) map[string]*record.Run {
 	}
 	all := make(map[string]*record.Run)
 	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := record.Read(f)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		_ = f.Close() // it was only read
-		all[strings.TrimSuffix(filepath.Base(name), ".json")] = r
+		all[strings.TrimSuffix(filepath.Base(name), ".json")] = recordtest.Read(t, name)
 	}
 	return all
 }

@@ -2,12 +2,12 @@ package report
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 	"lastack/bench/sweep"
 	"lastack/bench/verdict"
 	"lastack/report/document"
@@ -49,16 +49,7 @@ func sample(t testing.TB, name string) *record.Run {
 // saved reads one.
 func saved(t testing.TB, name string) *record.Run {
 	t.Helper()
-	f, err := os.Open(recordPath(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := record.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return recordtest.Read(t, recordPath(name))
 }
 
 func at[T any](v T) *T { return &v }

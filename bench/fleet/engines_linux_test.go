@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 )
 
 // needed are the programs of the cluster, and the Debian packages that have them.
@@ -94,7 +94,7 @@ func TestEngines(t *testing.T) {
 			if err != nil || len(records) != 1 {
 				t.Fatalf("records %v, %v\n%s", records, err, out)
 			}
-			r := read(t, records[0])
+			r := recordtest.Read(t, records[0])
 			all, opened := int64(0), int64(0)
 			for _, n := range r.Outcomes {
 				all += n
@@ -126,18 +126,4 @@ func passive(t *testing.T, dir, name string) int64 {
 		t.Fatal(err)
 	}
 	return n
-}
-
-func read(t *testing.T, path string) *record.Run {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := record.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 )
 
 // A load that was stopped for a while is no statement about its target, in closed loop as in open loop.
@@ -48,15 +48,7 @@ func TestHaltedRun(t *testing.T) {
 			if code := r.end(t); code != 3 {
 				t.Errorf("exit %d, want 3; stderr:\n%s", code, r.stderr.String())
 			}
-			f, err := os.Open(filepath.Join(dir, "run.json"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			run, err := record.Read(f)
-			if err != nil {
-				t.Fatal(err)
-			}
+			run := recordtest.Read(t, filepath.Join(dir, "run.json"))
 			if g := run.Generator; g == nil || g.Halts < 1 || g.HaltedS < 0.8 {
 				t.Errorf("generator: %+v", g)
 			}

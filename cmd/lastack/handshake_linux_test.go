@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 	"lastack/sockstate/teardown"
 )
 
@@ -66,16 +67,7 @@ func watchedIn(t *testing.T, dir string, args ...string) *record.Run {
 	if got.code != 0 {
 		t.Fatalf("%q: exit code %d: %s", args, got.code, got.stderr)
 	}
-	f, err := os.Open(filepath.Join(dir, "h.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := record.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = f.Close() // it was only read
-	return run
+	return recordtest.Read(t, filepath.Join(dir, "h.json"))
 }
 
 // sameIn holds that tshark sees the packets of a record in its capture: flags, numbers, lengths, windows, and no checksum that is wrong.

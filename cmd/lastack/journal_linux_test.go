@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 )
 
 // A sweep that is killed in the middle of its runs goes on with --resume: each run is there once, those that had ended as they were. Nothing is left
@@ -77,7 +78,7 @@ func TestSweepKilledGoesOn(t *testing.T) {
 		if code := again.end(t); code != exitOK && code != exitInvalid {
 			t.Fatalf("exit code %d: %s", code, again.stderr.String())
 		}
-		whole := readRun(t, path)
+		whole := recordtest.Read(t, path)
 		times := map[string]int{}
 		for _, run := range whole.Sweep.Runs {
 			times[fmt.Sprint(run.Cell, run.Block, run.Position, run.Twin)]++

@@ -48,6 +48,7 @@ var layers = []struct {
 	{"bench/shard", []string{"sockstate"}},
 	{"bench/quantity", []string{"sockstate"}},
 	{"bench/record", []string{"bench/lazy", "sockstate", "sockstate/arrivals", "bench/quantity"}},
+	{"bench/record/recordtest", []string{"bench/record"}},
 	{"bench/model", []string{"sockstate", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record"}},
 	{"bench/metric", []string{"sockstate", "bench/quantity", "bench/record"}},
 	{"bench/stat", nil},

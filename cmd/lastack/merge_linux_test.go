@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 )
 
 // mostMergeMemory is what a merge of 64 records of ten minutes may take.
@@ -29,7 +30,7 @@ func TestMergeLong(t *testing.T) {
 	if e := runIn(t, dir, "lastack", "run", "--shard", "0/64", "--run-id", "R", "-c", "1k", "-d", "4s", "--close", "client:rst", "-q", "-o", "real.json"); e.code != exitOK && e.code != exitInvalid {
 		t.Fatal(e.stderr)
 	}
-	r := readRun(t, filepath.Join(dir, "real.json"))
+	r := recordtest.Read(t, filepath.Join(dir, "real.json"))
 	var real []record.Interval
 	for _, iv := range r.Timeline {
 		if iv.Phase == record.PhaseLoad && iv.Lifecycle != nil {
@@ -87,7 +88,7 @@ func TestMergeLong(t *testing.T) {
 			t.Errorf("%s: it took %d MB", name, usage.Maxrss>>10)
 		}
 	}
-	a, b := readRun(t, filepath.Join(dir, "files.json")), readRun(t, filepath.Join(dir, "lines.json"))
+	a, b := recordtest.Read(t, filepath.Join(dir, "files.json")), recordtest.Read(t, filepath.Join(dir, "lines.json"))
 	if d := cmp.Diff(a.Timeline, b.Timeline); d != "" || len(a.Timeline) != intervals || len(a.Shards) != shards {
 		t.Errorf("%d shards, %d intervals; as lines:\n%s", len(a.Shards), len(a.Timeline), d)
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lastack/bench/record/recordtest"
 )
 
 // scraper reads the figures of a program under way.
@@ -87,7 +89,7 @@ func TestMetrics(t *testing.T) {
 	load := scrapes(t, run)
 	load.untilEnd(t, run)
 
-	r := readRun(t, filepath.Join(dir, "run.json"))
+	r := recordtest.Read(t, filepath.Join(dir, "run.json"))
 	if b := r.Build; b == nil || b.Go != runtime.Version() || b.System != runtime.GOOS+"/"+runtime.GOARCH {
 		t.Errorf("the record was made by %+v", b)
 	}
@@ -143,7 +145,7 @@ func TestMetricsOfDrain(t *testing.T) {
 	if s.last["lastack_connections_opened_total"] == 0 || s.last["lastack_drain_tries_total"] == 0 || s.last["lastack_drain_requests"] == 0 || s.last["lastack_connect_seconds_count"] == 0 {
 		t.Errorf("%v", s.last)
 	}
-	r := readRun(t, filepath.Join(dir, "drain.json"))
+	r := recordtest.Read(t, filepath.Join(dir, "drain.json"))
 	if got, most := int64(s.last["lastack_connections_opened_total"]), r.Connections.Opened; got > most {
 		t.Errorf("%d connections opened, the record has %d", got, most)
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 	"lastack/report"
 )
 
@@ -509,14 +510,7 @@ func TestOutputDiskFull(t *testing.T) {
 			}
 			_, instead, _ := strings.Cut(stderr, "; it is in ")
 			instead, _, _ = strings.Cut(instead, " instead")
-			f, err := os.Open(instead)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			if _, err := record.Read(f); err != nil {
-				t.Errorf("what was saved instead: %v", err)
-			}
+			recordtest.Read(t, instead)
 		})
 	}
 }

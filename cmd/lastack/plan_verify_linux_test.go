@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/record/recordtest"
 )
 
 // An interrupted verification keeps the plan, and what the experiments had measured that were over.
@@ -34,7 +36,7 @@ func TestVerifyInterrupted(t *testing.T) {
 			if code := r.end(t); code != exitInterrupted {
 				t.Errorf("exit %d; stderr:\n%s", code, r.stderr.String())
 			}
-			run := readRun(t, filepath.Join(dir, "plan.json"))
+			run := recordtest.Read(t, filepath.Join(dir, "plan.json"))
 			v := run.Capacity.Verified
 			var done []string
 			for _, e := range v.Experiments {

@@ -11,6 +11,7 @@ import (
 
 	"lastack/bench/preset"
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 	"lastack/sockstate"
 )
 
@@ -88,7 +89,7 @@ func putPreset(t *testing.T, dir, name string) *record.Run {
 		t.Errorf("%s: %v after %v: %s", name, err, took, out)
 		return nil
 	}
-	run := readRun(t, filepath.Join(dir, name+".json"))
+	run := recordtest.Read(t, filepath.Join(dir, name+".json"))
 	p := run.Sweep.Preset
 	t.Logf("%s, %.0f s: %s", name, run.ElapsedS, p.Answer)
 	for _, q := range p.Predictions {

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 )
 
 // running is a run of the program that has not ended.
@@ -188,15 +188,7 @@ func TestInterrupt(t *testing.T) {
 						t.Errorf("the result lacks %q:\n%s", want, r.stdout.String())
 					}
 				}
-				f, err := os.Open(filepath.Join(dir, "run.json"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer f.Close()
-				saved, err := record.Read(f)
-				if err != nil {
-					t.Fatal(err)
-				}
+				saved := recordtest.Read(t, filepath.Join(dir, "run.json"))
 				sum := int64(0)
 				for _, n := range saved.Outcomes {
 					sum += n
@@ -247,14 +239,7 @@ func TestNobodyReads(t *testing.T) {
 			if tt.name == "help" {
 				return
 			}
-			f, err := os.Open(filepath.Join(dir, "run.json"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			if _, err := record.Read(f); err != nil {
-				t.Error(err)
-			}
+			recordtest.Read(t, filepath.Join(dir, "run.json"))
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 )
 
 // hostSysctls reads all of the host's sysctls of networks, as far as this user may. It leaves out those that change by themselves, and those of
@@ -72,20 +73,6 @@ func namespacesInUse() map[string]bool {
 // sweepArgs is a sweep of four long runs side by side, whose cells have sysctls that the host does not have.
 var sweepArgs = []string{
 	"sweep", "--vary", "tcp_fin_timeout=7,8,9", "--sysctl", "net.ipv4.tcp_tw_reuse=1", "-R", "50", "--blocks", "2", "--base", "default", "--seed", "1", "--parallel", "4", "-w", "1",
-}
-
-func readRun(t *testing.T, path string) *record.Run {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := record.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
 
 // A sweep that is killed leaves no process and no namespace, and has written no sysctl of the host.
@@ -158,7 +145,7 @@ func TestSweepInterrupted(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, r.stderr.String())
 	}
 	path := filepath.Join(dir, "sweep.json")
-	old := readRun(t, path)
+	old := recordtest.Read(t, path)
 	ended := len(old.Sweep.Runs)
 	crashed := slices.DeleteFunc(slices.Clone(old.Sweep.Runs), func(r record.SweepRun) bool { return r.Error == "" })
 	if !old.Interrupted || ended < 4 || ended > 8 || len(crashed) != 1 || !strings.Contains(crashed[0].Error, "killed") {
@@ -169,7 +156,7 @@ func TestSweepInterrupted(t *testing.T) {
 	if again.code != exitOK && again.code != exitInvalid {
 		t.Fatalf("exit code %d: %s", again.code, again.stderr)
 	}
-	whole := readRun(t, filepath.Join(dir, "whole.json"))
+	whole := recordtest.Read(t, filepath.Join(dir, "whole.json"))
 	if whole.Interrupted || len(whole.Sweep.Runs) != 8 || slices.ContainsFunc(whole.Sweep.Runs, func(r record.SweepRun) bool { return r.Error != "" }) {
 		t.Errorf("%d runs: %s", len(whole.Sweep.Runs), again.stderr)
 	}
@@ -207,7 +194,7 @@ func TestSweepOfNothing(t *testing.T) {
 	for seed := range sweeps {
 		dir := t.TempDir()
 		r := runIn(t, dir, "lastack", "sweep", "--vary", "tcp_fin_timeout=60,59", "-R", "500", "-d", "300ms", "--close", "client:rst", "--seed", strconv.Itoa(seed+1), "-q", "-o", "sweep.json")
-		run := readRun(t, filepath.Join(dir, "sweep.json"))
+		run := recordtest.Read(t, filepath.Join(dir, "sweep.json"))
 		if a := run.Sweep.Analysis; r.code != exitOK && r.code != exitInvalid || a == nil {
 			t.Fatalf("seed %d: exit code %d: %s", seed+1, r.code, r.stderr)
 		} else if len(a.Claims) > 0 {

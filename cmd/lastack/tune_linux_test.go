@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 )
 
 // tuneArgs is a load whose open connections take twice the local ports that there are. No TIME_WAIT is in it, so that it takes seconds.
@@ -36,7 +37,7 @@ func TestTune(t *testing.T) {
 	if r.code != exitOK {
 		t.Fatalf("exit code %d: %s\n%s", r.code, r.stderr, r.stdout)
 	}
-	run := readRun(t, filepath.Join(dir, "t.json"))
+	run := recordtest.Read(t, filepath.Join(dir, "t.json"))
 	tune := run.Tune
 	if tune.Result != record.TuneChange || tune.LimitedBy != record.LimitPorts || len(tune.Answer) != 1 || tune.Remedies[tune.Answer[0]].Code != "range" {
 		t.Errorf("%+v", tune)
@@ -114,7 +115,7 @@ func TestTuneFinds(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			r := runFor(t, 6*time.Minute, dir, "lastack", append(tt.args, "-q", "-o", "t.json")...)
-			tune := readRun(t, filepath.Join(dir, "t.json")).Tune
+			tune := recordtest.Read(t, filepath.Join(dir, "t.json")).Tune
 			var found []string
 			for _, i := range tune.Answer {
 				found = append(found, tune.Remedies[i].Code)
@@ -134,7 +135,7 @@ func TestTuneSmallest(t *testing.T) {
 	dir := t.TempDir()
 	load := []string{"tune", "-R", "1k", "--close", "client:fin", "--topology", "veth", "-q"}
 	r := runFor(t, 5*time.Minute, dir, "lastack", append(slices.Clone(load), "--base", "default", "-o", "t.json", "-o", "t.conf")...)
-	tune := readRun(t, filepath.Join(dir, "t.json")).Tune
+	tune := recordtest.Read(t, filepath.Join(dir, "t.json")).Tune
 	if r.code != exitOK || tune.Result != record.TuneChange || tune.LimitedBy != record.LimitPorts || len(tune.Answer) != 1 || tune.Remedies[tune.Answer[0]].Code != "reuse" {
 		t.Fatalf("exit code %d, %s by %s, answer %v: %s%s", r.code, tune.Result, tune.LimitedBy, tune.Answer, r.stdout, r.stderr)
 	}
@@ -165,7 +166,7 @@ func TestTuneInterrupted(t *testing.T) {
 	if code := r.end(t); code != exitInterrupted {
 		t.Fatalf("exit code %d: %s", code, r.stderr.String())
 	}
-	run := readRun(t, filepath.Join(dir, "t.json"))
+	run := recordtest.Read(t, filepath.Join(dir, "t.json"))
 	if !run.Interrupted || run.Tune.Result != "" || len(run.Tune.Trials) == 0 || run.Tune.LimitedBy != record.LimitPorts || len(run.Tune.Remedies) < 4 {
 		t.Errorf("%+v", run.Tune)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 
 	"lastack/bench/record"
+	"lastack/bench/record/recordtest"
 )
 
 func samples(t *testing.T) map[string]*record.Run {
@@ -25,15 +25,7 @@ func samples(t *testing.T) map[string]*record.Run {
 	}
 	all := make(map[string]*record.Run)
 	for _, name := range files {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := record.Read(bytes.NewReader(b))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[filepath.Base(name)] = r
+		all[filepath.Base(name)] = recordtest.Read(t, name)
 	}
 	return all
 }

@@ -52,25 +52,22 @@ func Join(runs []*record.Run) *record.Run {
 }
 
 // Watch watches each connection in a sandbox of its own, a few of them at once. see is told each second what is waited for, from any goroutine.
+// If ctx ends, the record has what was seen until then, and is marked; it is nil if that is nothing.
 func Watch(ctx context.Context, setups []Setup, parallel int, see func(record.Event)) (*record.Run, error) {
-	ctx, stop := context.WithCancel(ctx)
+	asked := ctx
+	ctx, stop := context.WithCancel(asked)
 	defer stop()
 	runs, errs := make([]*record.Run, len(setups)), make([]error, len(setups))
-	places, done := make(chan struct{}, max(parallel, 1)), make(chan struct{})
+	slots, done := make(chan struct{}, max(parallel, 1)), make(chan struct{})
 	for i := range setups {
 		go func() {
 			defer func() { done <- struct{}{} }()
-			places <- struct{}{}
-			defer func() { <-places }()
-			if setups[i].Target.IsValid() {
-				runs[i], errs[i] = Job.Do(ctx, setups[i], cell.Here("the target is somewhere else", see, nil))
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if errs[i] = ctx.Err(); errs[i] != nil {
 				return
 			}
-			c, err := Job.Start(ctx, setups[i].Box(), setups[i])
-			if err == nil {
-				runs[i], err = c.Record(see)
-			}
-			if errs[i] = err; err != nil {
+			if runs[i], errs[i] = setups[i].watch(ctx, see); errs[i] != nil {
 				stop() // the others' records would be of no use
 			}
 		}()
@@ -78,10 +75,29 @@ func Watch(ctx context.Context, setups []Setup, parallel int, see func(record.Ev
 	for range setups {
 		<-done
 	}
+	all := Join(runs)
+	if asked.Err() != nil {
+		if all != nil {
+			all.Interrupted = true
+		}
+		return all, nil
+	}
 	for _, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			return nil, err
 		}
 	}
-	return Join(runs), errors.Join(errs...)
+	return all, errors.Join(errs...)
+}
+
+// watch watches one connection: with a Target in this process.
+func (s *Setup) watch(ctx context.Context, see func(record.Event)) (*record.Run, error) {
+	if s.Target.IsValid() {
+		return Job.Do(ctx, *s, cell.Here("the target is somewhere else", see, nil))
+	}
+	c, err := Job.Start(ctx, s.Box(), *s)
+	if err != nil {
+		return nil, err
+	}
+	return c.Record(see)
 }

@@ -127,7 +127,7 @@ func runRelayed(ctx context.Context, s *Setup, env cell.Env, try uint16) (w *lad
 	}
 	r.trace.read(&r.watch)
 	r.watch.Trace = r.trace.what
-	return &r.watch, r.warnings(), time.Duration(r.late), nil
+	return &r.watch, r.warnings(ctx.Err() != nil), time.Duration(r.late), nil
 }
 
 // watchAll watches the connection until nothing more happens.
@@ -448,11 +448,11 @@ func (r *relayed) goOn() bool {
 // bindPlainly tries to bind the client's address without SO_REUSEADDR.
 func (r *relayed) bindPlainly() error { return sockio.CanBind(r.watch.Client, false) }
 
-// warnings are doubts about what was seen.
-func (r *relayed) warnings() (all []string) {
+// warnings are doubts about what was seen. What was interrupted could still have been lost.
+func (r *relayed) warnings(interrupted bool) (all []string) {
 	l := r.setup.Lose
 	switch {
-	case l.What == loseNone:
+	case l.What == loseNone, interrupted:
 	case r.lost == 0:
 		all = append(all, fmt.Sprintf("handshake: --lose %s: none could be lost: the packet was never sent", l))
 	case r.lost < l.Times:

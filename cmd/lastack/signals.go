@@ -16,7 +16,7 @@ import (
 // signal a process twice, directly and by its group.
 const sameSignal = 300 * time.Millisecond
 
-const noResult = "interrupted before the load began: no result"
+const noResult = "interrupted before there was a result"
 
 // earlyMessage is printed when a signal ends a command that does not handle signals yet.
 func earlyMessage(command string) string {

@@ -126,7 +126,6 @@ func TestLadderAccessible(t *testing.T) {
 		for token, err := d.Token(); err == nil; token, err = d.Token() {
 			switch e := token.(type) {
 			case xml.StartElement:
-				id = ""
 				attrs := make(map[string]string)
 				for _, a := range e.Attr {
 					attrs[a.Name.Local] = a.Value

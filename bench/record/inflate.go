@@ -22,11 +22,14 @@ type inflater struct {
 // padding behind the text lets eight bytes be read at any place in it.
 const padding = 16
 
-// codes has, for the next bits of the text, which symbol's code they begin with and how long that is: symbol<<4 | length, 0 for none.
+// codes has, for the next bits of the text, which symbol's code they begin with and how long that is: symbol<<4 | length, or noCode.
 type codes struct {
 	table [1 << maxCode]uint16
 	mask  uint64
 }
+
+// noCode is a symbol that there is not, in no bits.
+const noCode = 511 << 4
 
 // Limits of RFC 1951.
 const (
@@ -157,7 +160,7 @@ func (z *inflater) header() bool {
 			z.refill()
 		}
 		e := z.lengths.table[z.acc&z.lengths.mask]
-		if e == 0 || z.over {
+		if e == noCode || z.over {
 			return false
 		}
 		z.bits(uint(e & 15))
@@ -201,7 +204,9 @@ func (c *codes) set(lengths []uint8) bool {
 	}
 	c.mask = 1<<longest - 1
 	if next[longest]+count[longest] < 1<<longest {
-		clear(c.table[:c.mask+1]) // some bits begin no code
+		for i := range c.table[:c.mask+1] { // some bits begin no code
+			c.table[i] = noCode
+		}
 	}
 	for symbol, l := range lengths {
 		if l == 0 {
@@ -220,26 +225,40 @@ func (c *codes) set(lengths []uint8) bool {
 func (z *inflater) block(dst []byte, most int) ([]byte, bool) {
 	acc, have, n := z.acc, z.have, len(dst)
 	dst = dst[:cap(dst)]
-	for n <= most && !z.over {
+	for {
 		if have < 48 { // the most that one match takes
 			z.acc, z.have = acc, have
 			z.refill()
 			acc, have = z.acc, z.have
 		}
+		if len(dst)-n < maxMatch {
+			if n > most {
+				return dst[:n], false
+			}
+			dst = append(dst[:n], make([]byte, n+8<<10)...)
+		}
 		e := z.literals.table[acc&z.literals.mask]
 		acc >>= e & 15
 		have -= uint(e & 15)
 		symbol := int(e >> 4)
-		if len(dst)-n < maxMatch {
-			dst = append(dst[:n], make([]byte, n+8<<10)...)
-		}
-		switch {
-		case e == 0:
-			return dst[:n], false
-		case symbol < endOfBlock:
+		if symbol < endOfBlock {
 			dst[n] = byte(symbol)
 			n++
+			// Mostly more follow, and two have their bits already.
+			for range 2 {
+				if e = z.literals.table[acc&z.literals.mask]; e>>4 >= endOfBlock {
+					break
+				}
+				acc >>= e & 15
+				have -= uint(e & 15)
+				dst[n] = byte(e >> 4)
+				n++
+			}
 			continue
+		}
+		switch {
+		case z.over:
+			return dst[:n], false
 		case symbol == endOfBlock:
 			z.acc, z.have = acc, have
 			return dst[:n], true
@@ -260,12 +279,11 @@ func (z *inflater) block(dst []byte, most int) ([]byte, bool) {
 		back := int(distanceBase[e>>4]) + int(acc&(1<<more-1))
 		acc >>= more
 		have -= uint(e&15) + uint(more)
-		if e == 0 || back > n {
+		if back > n {
 			return dst[:n], false
 		}
 		for from := n - back; n < end; {
 			n += copy(dst[n:end], dst[from:n])
 		}
 	}
-	return dst[:n], false
 }

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"bytes"
+	"encoding/binary"
 	"strconv"
 	"strings"
 )
@@ -75,10 +77,20 @@ func (p *piece) whole() []byte {
 	return append(b, p.text[done:]...)
 }
 
-// isPlain reports whether all bytes are printable ASCII without a backslash, so that they are what they mean in JSON.
+// isPlain reports whether all bytes are ASCII, no control characters and no backslash, so that they are what they mean in JSON.
 func isPlain(b []byte) bool {
+	if bytes.IndexByte(b, '\\') >= 0 {
+		return false
+	}
+	// Eight at a time: less 0x20, a control character has the highest bit.
+	const ones, highest = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		if v := binary.LittleEndian.Uint64(b); (v|(v-0x20*ones))&highest != 0 {
+			return false
+		}
+	}
 	for _, c := range b {
-		if c < ' ' || c > '~' || c == '\\' {
+		if c < 0x20 || c >= 0x80 {
 			return false
 		}
 	}

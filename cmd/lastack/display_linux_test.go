@@ -14,7 +14,7 @@ import (
 // complete in the end.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	const drain = "lastack drain 127.0.0.1:8080 --sandbox --idle 2 --in-flight 2 --watch 100ms -o run.json --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'"
+	const drain = "lastack drain 127.0.0.1:8080 --sandbox --idle 2 --in-flight 2 -R 20 --after 500ms --watch 100ms -o run.json --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'"
 	for _, tt := range []struct{ name, command string }{
 		{"intervals", "lastack run -d 500ms -c 2 -q --interval 10ms --format jsonl -o run.json"},
 		{"rows", "lastack run -d 500ms -c 2 --interval 10ms --format jsonl -o run.json 2>&1 >result; cat result"},

@@ -35,6 +35,10 @@ func newField(w workload, p programs, l load, dir string) field {
 	file := filepath.Join(dir, "lastack.json")
 	f := field{Contenders: []contender{lastack(p.Lastack, w, l, "uring", file), lastack(p.Lastack, w, l, "epoll", file)}}
 	add := func(c ...contender) { f.Contenders = append(f.Contenders, c...) }
+	if w.Rate != "" {
+		f.Contenders[1] = observed(p.Lastack, w, l, file)
+		return f
+	}
 	threads := []int{1}
 	if l.CPUs > 1 {
 		threads = append(threads, 2)

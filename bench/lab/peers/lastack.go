@@ -59,7 +59,12 @@ func lastackArgs(w workload, l load, engine, file string) []string {
 	if w.HTTP {
 		args = append(args, nginxAddr)
 	}
-	args = append(args, "--engine", engine, "-c", strconv.Itoa(l.Connections), "-d", l.duration().String(),
+	if w.Rate != "" {
+		args = append(args, "-R", w.Rate)
+	} else {
+		args = append(args, "-c", strconv.Itoa(l.Connections))
+	}
+	args = append(args, "--engine", engine, "-d", l.duration().String(),
 		"--exchange", w.Exchange, "--close", w.Close, "-q", "-o", file)
 	if w.fin() {
 		args = append(args, "--source", fmt.Sprintf("127.1.0.1-127.1.0.%d", sourceAddrs))

@@ -51,7 +51,7 @@ func (o *options) declare(f *flag.FlagSet) (check func() error) {
 	f.Var(quantity.NewDecimal(&o.Pairs, 5), "pairs", "`N` rounds: every contender runs once in each")
 	f.Var(quantity.NewDecimal(&o.Load.Seconds, 2), "seconds", "duration of each run in `seconds`; several tools take whole seconds only")
 	f.Var(quantity.NewDecimal(&o.Load.Connections, 64), "c", "`N` connections at once")
-	f.StringVar(&names, "workloads", "all", "some of echo-rst,echo-fin,none-rst,none-fin,http")
+	f.StringVar(&names, "workloads", "all", "some of echo-rst,echo-fin,none-rst,none-fin,http,observed")
 	f.BoolVar(&o.host, "host", false, "on the host's loopback, not in a network namespace of its own")
 	f.DurationVar(&o.Quiet, "quiet", 2*time.Second, "how long each run waits for an idle machine; 0 = none does")
 	p := &o.Programs

@@ -24,7 +24,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-pairs", "0"}, "-pairs: want 1 to 1000, got 0"},
 		{[]string{"-seconds", "601"}, "-seconds: want 1 to 600, got 601"},
 		{[]string{"-c", "1"}, "-c: want 2 to 10000, got 1"},
-		{[]string{"-workloads", "echo-rst,ftp"}, `-workloads: unknown workload "ftp": want all, or some of echo-rst,echo-fin,none-rst,none-fin,http`},
+		{[]string{"-workloads", "echo-rst,ftp"}, `-workloads: unknown workload "ftp": want all, or some of echo-rst,echo-fin,none-rst,none-fin,http,observed`},
 		{[]string{"127.0.0.1:80"}, `unexpected argument "127.0.0.1:80"`},
 		{[]string{"-seconds", "1.5"}, `invalid value "1.5" for flag -seconds`},
 		{[]string{"-pairs", "01001"}, "-pairs: want 1 to 1000, got 1001"},

@@ -11,6 +11,8 @@ type workload struct {
 	Name string
 	// Exchange and Close are lastack's flags for it.
 	Exchange, Close string
+	// Rate is lastack's flag for an open loop, with which it takes part alone; empty: as fast as it goes.
+	Rate string
 	// HTTP is set if nginx is the target.
 	HTTP bool
 	// Title stands above the table.
@@ -48,6 +50,10 @@ func workloads() []workload {
 		{
 			Name: "http", Exchange: "http:/", Close: "server:fin", HTTP: true,
 			Title: "HTTP without keep-alive: one request with `Connection: close`, a reply of 3 bytes, nginx closes first",
+		},
+		{
+			Name: "observed", Exchange: "echo:1,1", Close: "client:rst", Rate: "25k",
+			Title: "`echo:1,1 client:rst` at 25,000 connections a second, with and without the observers in the kernel: the ratios are their cost",
 		},
 	}
 }

@@ -29,7 +29,11 @@ func handshakeDocument(run *record.Run) *document.Document {
 	for i := range h.Ladders {
 		sections = append(sections, ladderSection(&h.Ladders[i], i, len(h.Ladders)))
 	}
-	d := build(title(run), handshakeAsked(h), run.Warnings, sections...)
+	asked := handshakeAsked(h)
+	if run.Interrupted {
+		asked += "; stopped by a signal (interrupted)"
+	}
+	d := build(title(run), asked, run.Warnings, sections...)
 	d.Long = true
 	if len(h.Ladders) > 0 {
 		d.Table = ladderID(&h.Ladders[0], 0, len(h.Ladders)) + ".packets"

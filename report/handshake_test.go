@@ -166,6 +166,15 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// A page of what was interrupted says so.
+func TestHandshakeInterrupted(t *testing.T) {
+	run := handshakes(t)["rst"]
+	run.Interrupted = true
+	if page := strings.Join(strings.Fields(string(show(t, View{Format: "text"}, run))), " "); !strings.Contains(page, "stopped by a signal (interrupted)") {
+		t.Errorf("it is not said: %.300s", page)
+	}
+}
+
 // Why there was no connection stands first, and only then.
 func TestHandshakeNoConnection(t *testing.T) {
 	run := handshakes(t)["rst"]

@@ -2,10 +2,12 @@ package handshake
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
 	"lastack/bench/sandbox"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
@@ -15,9 +17,26 @@ type Drill struct {
 	Name string
 	// Teaches is what, in two sentences.
 	Teaches string
-	// Waits is the timeout that it waits for, empty if it waits for none.
-	Waits string
+	// Waits is the timeout that it waits for; the zero value waits for none.
+	Waits Timeout
 	cases []drillCase
+}
+
+// Timeout is a timer of the kernel that a drill waits for.
+type Timeout struct {
+	// What names it, and Lasts is how long it takes here, in place of Usually if that is not 0.
+	What           string
+	Lasts, Usually time.Duration
+}
+
+func (t Timeout) String() string {
+	switch {
+	case t == Timeout{}:
+		return ""
+	case t.Usually > 0:
+		return fmt.Sprintf("%s, here %.0f s in place of %.0f s", t.What, t.Lasts.Seconds(), t.Usually.Seconds())
+	}
+	return fmt.Sprintf("%s, %.0f s", t.What, t.Lasts.Seconds())
 }
 
 // drillCase is one connection of a drill. Its name tells it from the others, and what it teaches beyond them, if that is anything, stands in
@@ -34,6 +53,9 @@ const AllDrills = "all"
 // moment is how long the passive side of a drill takes to close: longer than its kernel delays the ACK, so that ACK and FIN are two packets.
 const moment = 60 * time.Millisecond
 
+// synTimeout is how long the kernel waits before it sends a SYN again (TCP_TIMEOUT_INIT), and the few after it.
+const synTimeout = time.Second
+
 // Drills lists the drills.
 func Drills() []Drill {
 	echo := exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}
@@ -43,6 +65,8 @@ func Drills() []Drill {
 	sysctl := func(key, value string) []sandbox.Sysctl {
 		return []sandbox.Sysctl{{Key: "net.ipv4." + key, Value: value}}
 	}
+	firstSYN := Timeout{What: "the first retransmission of a SYN", Lasts: synTimeout}
+	finTimeout := Timeout{What: "tcp_fin_timeout", Lasts: time.Second, Usually: sockstate.TimeWaitLength}
 	one := func(s Spec) []drillCase { return []drillCase{{spec: s}} }
 	return []Drill{
 		{
@@ -89,14 +113,14 @@ func Drills() []Drill {
 		},
 		{
 			Name:  "lost-syn",
-			Waits: "the first retransmission of a SYN, 1 s",
+			Waits: firstSYN,
 			Teaches: "A lost SYN costs a whole second, because there is no round trip yet from which a shorter timeout could be known. " +
 				"A connect that takes 1.0 s has lost one SYN, and one of 2.0 s two (3.0 s before Linux 6.5).",
 			cases: one(Spec{Exchange: echo, Lose: lose(loseSYN, 1)}),
 		},
 		{
 			Name:  "lost-syn-ack",
-			Waits: "the first retransmission of a SYN, 1 s",
+			Waits: firstSYN,
 			Teaches: "A lost SYN|ACK looks to the client like a lost SYN: it waits the same second. " +
 				"The server has a timer of its own for it, and keeps the connection in SYN_RECV meanwhile.",
 			cases: one(Spec{Exchange: echo, Lose: lose(loseSYNACK, 1)}),
@@ -115,7 +139,7 @@ func Drills() []Drill {
 		},
 		{
 			Name:  "fin-wait-2-timeout",
-			Waits: "tcp_fin_timeout, here 1 s in place of 60 s",
+			Waits: finTimeout,
 			Teaches: "Once its process has closed, a socket waits in FIN_WAIT_2 for tcp_fin_timeout only, and is then forgotten without a packet. " +
 				"A peer that closes later meets an RST; tcp_fin_timeout has no effect on TIME_WAIT.",
 			cases: one(Spec{
@@ -124,7 +148,7 @@ func Drills() []Drill {
 		},
 		{
 			Name:  "close-wait-leak",
-			Waits: "tcp_fin_timeout, here 1 s in place of 60 s",
+			Waits: finTimeout,
 			Teaches: "CLOSE_WAIT has no timer: a program that reads EOF and does not close keeps its socket, and its descriptor, until it ends. " +
 				"The peer is long gone by then, so many CLOSE_WAITs are always a fault of the program that has them.",
 			cases: one(Spec{Exchange: echo, OnEOF: teardown.Reaction{Kind: teardown.ReactNever}, Sysctls: sysctl("tcp_fin_timeout", "1"), Follow: true}),

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"lastack/bench/record"
 	"lastack/sockstate"
@@ -178,6 +179,28 @@ func TestDrills(t *testing.T) {
 	}
 }
 
+// A drill takes less than 2 s by what it plans to wait for, or names the timeout that it waits for.
+func TestDrillWaits(t *testing.T) {
+	for _, d := range Drills() {
+		longest := time.Duration(0)
+		for _, c := range d.cases {
+			longest = max(longest, c.spec.waits())
+		}
+		switch {
+		case d.Waits == Timeout{} && longest >= 2*time.Second:
+			t.Errorf("%s plans to wait for %v, and names no timeout", d.Name, longest)
+		case d.Waits.Lasts > longest:
+			t.Errorf("%s names %q, and plans to wait for %v", d.Name, d.Waits, longest)
+		case d.Waits != Timeout{} && d.Waits.Lasts < time.Second:
+			t.Errorf("%s names %q, which takes no time", d.Name, d.Waits)
+		}
+	}
+	slow := Spec{Lose: Lose{What: loseLastACK, Times: 4}, Hold: time.Second}
+	if got := slow.waits(); got != 4*time.Second {
+		t.Errorf("a last ACK lost four times, and a second: %v", got)
+	}
+}
+
 // What a drill teaches takes two sentences, and its names are as they are typed.
 func TestDrillWords(t *testing.T) {
 	names := DrillNames()
@@ -203,4 +226,26 @@ func TestDrillWords(t *testing.T) {
 	if got := Drilled("nothing"); got != nil {
 		t.Errorf("%+v", got)
 	}
+}
+
+// leastRTO is the least timeout of what has a round trip (TCP_RTO_MIN). It doubles each time.
+const leastRTO = 200 * time.Millisecond
+
+// waits is how long the connection takes by what it plans to wait for: programs that wait, packets that are lost, and the end of a FIN_WAIT_2
+// without a process. A TIME_WAIT that is followed is not in it.
+func (s *Spec) waits() time.Duration {
+	sum := s.Hold + s.OnEOF.Delay
+	switch s.Lose.What {
+	case loseSYN, loseSYNACK:
+		sum += time.Duration(s.Lose.Times) * synTimeout
+	case loseFIN, loseLastACK:
+		sum += leastRTO<<s.Lose.Times - leastRTO
+	case loseRST:
+		sum += stalled // nobody learns of it
+	}
+	setup := Setup{*s}
+	if slices.Contains(setup.Awaits(), sockstate.FinWait2) {
+		sum += sockstate.OrphanLasts(s.finTimeout(), 0).Min
+	}
+	return sum
 }

@@ -98,7 +98,7 @@ func drillList() string {
 	var b strings.Builder
 	for _, d := range handshake.Drills() {
 		line := "  " + d.Name
-		if d.Waits != "" {
+		if d.Waits != (handshake.Timeout{}) {
 			line = fmt.Sprintf("  %-25s waits for %s", d.Name, d.Waits)
 		}
 		b.WriteString(line + "\n")

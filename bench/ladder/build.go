@@ -50,9 +50,9 @@ type builder struct {
 	// index is the record's packet of each of the watch's last transmission.
 	index map[int]int
 	ends  [sockstate.NumSides]end
-	// told is how many of the kernel's changes have been found, and looked when states were last looked up.
-	told   [sockstate.NumSides]int
-	looked int64
+	// found is how many of the kernel's changes have been matched, and lookedUp when states were last looked up.
+	found    [sockstate.NumSides]int
+	lookedUp int64
 	// now is the number of the step of the event under way.
 	now int
 	// wasClosing is set for a side that has been in CLOSING.
@@ -108,14 +108,14 @@ func (b *builder) begin() {
 // kernels is the kernel's own time of a side's change to a state, which was looked up at a time. It was after the look-up before.
 func (b *builder) kernels(side int, to sockstate.State, at int64) (int64, bool) {
 	all := b.w.Kernel[side]
-	for i := b.told[side]; i < len(all) && all[i].At <= at+slack; i++ {
+	for i := b.found[side]; i < len(all) && all[i].At <= at+slack; i++ {
 		c := &all[i]
 		is := c.New == to
 		if to == sockstate.TimeWait {
 			is = c.New == sockstate.Closed && (c.Old == sockstate.FinWait2 || c.Old == sockstate.Closing)
 		}
-		if is && c.At >= b.looked-slack {
-			b.told[side] = i + 1
+		if is && c.At >= b.lookedUp-slack {
+			b.found[side] = i + 1
 			return c.At, true
 		}
 	}
@@ -143,7 +143,7 @@ func (b *builder) move(e *Event) {
 	}
 	b.states = e.States
 	if e.Kind == Arrived || e.Kind == Dropped || e.Kind == Changed {
-		b.looked = e.At
+		b.lookedUp = e.At
 	}
 }
 

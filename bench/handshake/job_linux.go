@@ -50,10 +50,13 @@ func do(ctx context.Context, s Setup, env cell.Env) (*record.Run, error) {
 }
 
 const (
-	// tries is how often a connection is watched until this process had a CPU in time, and inTimeAtMost is how long it may be without: less than
-	// the kernel waits before it sends again.
-	tries        = 5
-	inTimeAtMost = 100 * time.Millisecond
+	// tries is how often a connection is watched until this process had a CPU in time.
+	tries = 5
+	// tooLate is how long it may be without at most: less than the kernel waits for an answer (TCP_RTO_MIN). lateForProbe is the same where something was
+	// sent again before that: of two segments under way the kernel sends the last again after 2 ticks and twice the round trip
+	// (tcp_schedule_loss_probe), and the first of the ticks may be short.
+	tooLate      = 100 * time.Millisecond
+	lateForProbe = 3 * time.Millisecond
 )
 
 // inTime watches the connection, and again if this process was too late for the kernel's timers.
@@ -64,7 +67,7 @@ func inTime(ctx context.Context, s *Setup, env cell.Env) (w *ladder.Watch, warni
 			w, warnings, late, err = runRelayed(ctx, s, env, try)
 			return err
 		})
-		if err != nil || late < inTimeAtMost || ctx.Err() != nil {
+		if err != nil || late < lateForProbe || late < tooLate && !w.SentAgain(tooLate) || ctx.Err() != nil {
 			return w, warnings, err
 		}
 		if try == tries-1 {

@@ -143,12 +143,13 @@ func (r *relayed) watchAll(ctx context.Context) error {
 	r.ends[sockstate.Client].connect(r.watch.Client, r.watch.Server, opts...)
 	r.last = clock.Now()
 	deadline := r.last + int64(watchLimit) + int64(r.setup.Hold) + int64(r.setup.OnEOF.Delay)
+	rest := time.Duration(0) // that was meant
 	for before := r.last; ; {
 		top := clock.Now()
 		if r.awaited(before) {
-			r.late = max(r.late, top-before)
+			r.late = max(r.late, top-before-int64(rest))
 		}
-		before = top
+		before, rest = top, 0
 		busy, err := r.step()
 		if err != nil {
 			return err
@@ -170,7 +171,7 @@ func (r *relayed) watchAll(ctx context.Context) error {
 		if r.setup.Follow && (r.mini[0] || r.mini[1]) {
 			r.countdown.tell(now, r.states, r.left)
 		}
-		rest := nextTimer
+		rest = nextTimer
 		if r.ends[0].over() && r.ends[1].over() {
 			rest *= 4
 		}

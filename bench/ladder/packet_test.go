@@ -86,3 +86,30 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestSentAgain(t *testing.T) {
+	client, server := netip.MustParseAddrPort("192.0.2.1:40000"), netip.MustParseAddrPort("192.0.2.2:80")
+	fin := Packet{Source: client, Destination: server, Flags: FIN | ACK, Seq: 7}
+	pure := Packet{Source: client, Destination: server, Flags: ACK, Seq: 8}
+	other := Packet{Source: server, Destination: client, Flags: FIN | ACK, Seq: 7}
+	data := Packet{Source: client, Destination: server, Flags: ACK, Seq: 6, Bytes: 1}
+	for _, tt := range []struct {
+		name    string
+		packets []Packet
+		want    bool
+	}{
+		{"nothing", nil, false},
+		{"each once", []Packet{data, fin, other, pure, pure}, false},
+		{"a FIN twice", []Packet{data, fin, other, fin}, true},
+		{"data twice", []Packet{data, data}, true},
+		{"data again later", []Packet{data, fin, other, data}, false},
+	} {
+		w := Watch{Client: client, Server: server, Packets: tt.packets}
+		for i := range tt.packets {
+			w.Events = append(w.Events, Event{At: int64(i), Packet: i}, Event{At: int64(i), Kind: Arrived, Packet: i})
+		}
+		if got := w.SentAgain(3); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}

@@ -36,6 +36,32 @@ func (w *Watch) Silent() bool {
 	return !slices.ContainsFunc(w.Packets, func(p Packet) bool { return p.from(w.Client) == sockstate.Server })
 }
 
+// SentAgain reports whether a sender has sent data or a FIN again so soon after the first time. Of SYNs there are no probes.
+func (w *Watch) SentAgain(within time.Duration) bool {
+	type segment struct {
+		side      sockstate.Side
+		from, end uint32
+	}
+	sent := make(map[segment]int64)
+	for i := range w.Events {
+		e := &w.Events[i]
+		if e.Kind != Sent {
+			continue
+		}
+		p := &w.Packets[e.Packet]
+		s := segment{p.from(w.Client), p.Seq, p.next()}
+		if s.from == s.end || p.Flags.Has(RST) || p.Flags.Has(SYN) {
+			continue
+		}
+		at, again := sent[s]
+		if again && e.At-at < int64(within) {
+			return true
+		}
+		sent[s] = e.At
+	}
+	return false
+}
+
 // Change is a change of a full socket's state, as the kernel traced it: what goes from FIN_WAIT_2 or CLOSING to CLOSED may be in TIME_WAIT.
 type Change struct {
 	At       int64

@@ -126,8 +126,6 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		Census:     s.Census,
 		Sockets:    s.Sockets,
 		Pairs:      e.plannedPairs(),
-		Tracer:     e.tracer(),
-		NeedsTrace: s.Trace == setup.TraceOn,
 		ServerPID:  s.ServerPID,
 	})
 	if err != nil {
@@ -145,6 +143,11 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	e.endProbes()
+	if t := e.tracer(); t != nil { // no earlier: it would see the ends of the probes, and not their beginnings
+		if err := e.watch.StartTrace(t, e.namespaces(), s.Trace == setup.TraceOn); err != nil {
+			return err
+		}
+	}
 	e.before = e.read()
 	e.load, err = loadgen.New(loadgen.Config{Plan: e.plan, Namespace: e.clientNS, Slots: s.Slots, Backend: e.backend, CPUs: s.CPUs, Unfiltered: e.unfiltered(), StartAt: s.StartAt})
 	return err

@@ -29,10 +29,6 @@ type Config struct {
 	Pairs int
 	// Sources are the sources to choose from, the best first; nil: Sources().
 	Sources []Source
-	// Tracer traces the load from New to StopTrace; nil: none.
-	Tracer Tracer
-	// NeedsTrace makes New fail if the tracer does.
-	NeedsTrace bool
 	// ServerPID is the server's process if it is another one, or 0. It is observed with all its
 	// descendants, as servers fork workers.
 	ServerPID int

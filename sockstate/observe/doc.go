@@ -10,5 +10,5 @@
 // Files of a network namespace are opened inside it, so any thread may read them.
 //
 // To add an observer: one that counts sockets implements sockstate.Source and has a line in Sources, before the worse ones. One that
-// traces events implements Tracer, as BPF does, and bench passes it to New. Counters and gauges are read in counters.go and gauges_linux.go.
+// traces events implements Tracer, as BPF does, and bench passes it to StartTrace. Counters and gauges are read in counters.go and gauges_linux.go.
 package observe

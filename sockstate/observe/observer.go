@@ -46,6 +46,7 @@ func New(cfg Config) (*Observer, error) {
 		sampled: time.Now(),
 		server:  cfg.ServerPID,
 		threads: make(map[int]time.Duration),
+		trace:   Off, traceReason: "not asked for",
 	}
 	if err := o.open(cfg); err != nil {
 		_ = o.Close() // err matters more
@@ -89,10 +90,7 @@ func (o *Observer) open(cfg Config) (err error) {
 		o.sources, err = s.Open(&cfg)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return o.startTrace(&cfg)
+	return err
 }
 
 // Source is the name of the census's source (off without one), and why it was chosen.

@@ -595,7 +595,13 @@ func (f *fakeTracer) Stop() (*trace.Result, error) {
 func TestTracer(t *testing.T) {
 	servers := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:80")}
 	ask := func(tr Tracer) *Observer {
-		return newObserver(t, Config{Filter: sockstate.Filter{Servers: servers}, Tracer: tr})
+		o := newObserver(t, Config{Filter: sockstate.Filter{Servers: servers}})
+		if tr != nil {
+			if err := o.StartTrace(tr, nil, false); err != nil {
+				t.Error(err)
+			}
+		}
+		return o
 	}
 	if name, reason := ask(nil).Trace(); name != Off || reason == "" {
 		t.Errorf("without a tracer: %q, %q", name, reason)
@@ -603,7 +609,7 @@ func TestTracer(t *testing.T) {
 	if name, reason := ask(&fakeTracer{fail: unix.EPERM}).Trace(); name != Off || reason != "the trace by bpf is not allowed here: operation not permitted" {
 		t.Errorf("denied: %q, %q", name, reason)
 	}
-	if _, err := New(Config{Tracer: &fakeTracer{fail: unix.EPERM}, NeedsTrace: true}); !errors.Is(err, unix.EPERM) {
+	if err := ask(nil).StartTrace(&fakeTracer{fail: unix.EPERM}, nil, true); !errors.Is(err, unix.EPERM) {
 		t.Errorf("denied, but needed: %v", err)
 	}
 	f := &fakeTracer{}

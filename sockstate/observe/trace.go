@@ -35,15 +35,14 @@ func (b *BPF) Start(f *sockstate.Filter, spaces []*netns.NS) (err error) {
 // Stop implements Tracer.
 func (b *BPF) Stop() (*trace.Result, error) { return b.running.Stop() }
 
-// startTrace starts the tracer, if any. If it fails, the load goes on without it, unless it has to have one.
-func (o *Observer) startTrace(cfg *Config) error {
-	o.trace, o.traceReason = Off, "not asked for"
-	t := cfg.Tracer
-	if t == nil {
-		return nil
+// StartTrace has a tracer follow the load in its namespaces until StopTrace. A connection that is open already is one whose beginning the trace missed.
+// If the tracer fails, the load goes on without it, unless it needs one.
+func (o *Observer) StartTrace(t Tracer, spaces []*netns.NS, needed bool) error {
+	if len(spaces) == 0 {
+		spaces = []*netns.NS{nil}
 	}
-	if err := t.Start(&o.filter, cfg.Namespaces); err != nil {
-		if cfg.NeedsTrace {
+	if err := t.Start(&o.filter, spaces); err != nil {
+		if needed {
 			return err
 		}
 		o.traceReason = refusal("the trace by "+t.Name(), err)

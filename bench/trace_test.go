@@ -102,12 +102,12 @@ func TestExceptions(t *testing.T) {
 func TestTraceChecks(t *testing.T) {
 	resets := func(n int64) []trace.Reset { return []trace.Reset{{N: n}} }
 	living := func(n int64) (all [sockstate.NumSides][sockstate.NumStates]int64) {
-		all[sockstate.Client][sockstate.FinWait2] = n
+		all[sockstate.Client][sockstate.CloseWait] = n
 		all[sockstate.Client][sockstate.TimeWait] = 7 // may have ended since
 		return all
 	}
 	census := &sampler{}
-	census.sample.Census.Count[sockstate.Client][sockstate.FinWait2] = 2
+	census.sample.Census.Count[sockstate.Client][sockstate.CloseWait] = 2
 	for _, tt := range []struct {
 		name  string
 		trace trace.Result
@@ -121,7 +121,7 @@ func TestTraceChecks(t *testing.T) {
 		{"missed", trace.Result{Lost: trace.Lost{Missed: 1, Unbalanced: 1}}, slices.Repeat([]string{"the trace missed events"}, 4)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := &record.Run{Counters: map[string]int64{"TcpOutRsts": 3}, Settle: &record.Settle{Done: true}}
+			r := &record.Run{Counters: map[string]int64{"TcpOutRsts": 3}, Settle: &record.Settle{Done: true}, States: record.States{Source: "diag"}}
 			e := &experiment{traced: &tt.trace, result: &loadgen.Result{}, sampler: census}
 			var got []string
 			for _, c := range e.traceChecks(r) {

@@ -85,8 +85,8 @@ func Print(name string, s Spec) (string, error) {
 // nameOf is a DNS label, short enough for what Kubernetes appends to it.
 var nameOf = lazy.Regexp(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
-// hostOf is a name or an address, with a user before it for ssh. It is no option of ssh, and means nothing else to a shell.
-var hostOf = lazy.Regexp(`^([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.:%-]*$`)
+// hostOf is a name or an IPv4 address, with a user before it for ssh. It is no option of ssh, and means nothing else to a shell.
+var hostOf = lazy.Regexp(`^([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 func (s *Spec) checkHosts() error {
 	switch {
@@ -97,7 +97,7 @@ func (s *Spec) checkHosts() error {
 	}
 	for _, h := range s.Hosts {
 		if !hostOf().MatchString(h) {
-			return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "want names of hosts, and not %q", h)
+			return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "want names of hosts or IPv4 addresses, and not %q", h)
 		}
 	}
 	return nil

@@ -52,7 +52,7 @@ func TestRefused(t *testing.T) {
 		{"port", "ssh", "want 1 to 65535", func(s *Spec) { s.Port = 65536 }},
 		{"name", "slurm", "small letters", func(s *Spec) { s.Name = "A b" }},
 		{"hosts", "ssh", "want as many as shards, 4", func(s *Spec) { s.Hosts = []string{"a"} }},
-		{"an option as a host", "ssh", `want names of hosts, and not "-oProxyCommand=x"`, func(s *Spec) { s.Hosts = []string{"a", "-oProxyCommand=x", "c", "d"} }},
+		{"an option as a host", "ssh", `want names of hosts or IPv4 addresses, and not "-oProxyCommand=x"`, func(s *Spec) { s.Hosts = []string{"a", "-oProxyCommand=x", "c", "d"} }},
 		{"a shell's word as a host", "mpi", "want names of hosts", func(s *Spec) { s.Hosts = []string{"$(x)", "b", "c", "d"} }},
 		{"an image for ssh", "ssh", "are for kubernetes", func(s *Spec) { s.Image = "x" }},
 		{"hosts for kubernetes", "kubernetes", "chooses the nodes", func(s *Spec) { s.Hosts = []string{"a", "b", "c", "d"} }},

@@ -55,7 +55,7 @@ exit $code
 func (s *Spec) mpi() string {
 	leader, hosts := `$(hostname)`, ""
 	if len(s.Hosts) > 0 {
-		leader, hosts = s.Hosts[0], " --host "+quote(strings.Join(s.Hosts, ","))
+		leader, hosts = s.Hosts[0][strings.LastIndexByte(s.Hosts[0], '@')+1:], " --host "+quote(strings.Join(s.Hosts, ","))
 	}
 	return fmt.Sprintf(`#!/bin/sh
 # One load from %[1]d hosts, by Open MPI. Run it with sh on the first of them; %[2]s must be installed on each.

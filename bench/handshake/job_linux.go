@@ -34,7 +34,7 @@ func do(ctx context.Context, s Setup, env cell.Env) (*record.Run, error) {
 	switch {
 	case w.Unseen:
 		seen[sockstate.Client], seen[sockstate.Server] = record.SeenSampled, record.SeenNot
-	case w.Silent():
+	case s.Target.IsValid() && w.Silent():
 		seen[sockstate.Server] = record.SeenNot
 	}
 	w.Epoch = time.Unix(0, -clock.Of(time.Unix(0, 0)))

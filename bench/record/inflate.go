@@ -48,7 +48,7 @@ var (
 	lengthOrder = [numLengths]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 )
 
-// inflate appends the decompressed src to dst, up to a length of most. src must have room for the padding.
+// inflate decompresses src into dst, which must be empty, up to a length of most. It overwrites the padding behind src, if there is room for it.
 func (z *inflater) inflate(dst, src []byte, most int) ([]byte, bool) {
 	end := len(src)
 	if end < 6 || src[0] != 0x78 || src[1]&0x20 != 0 || binary.BigEndian.Uint16(src)%31 != 0 {

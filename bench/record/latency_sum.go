@@ -126,6 +126,8 @@ func (s *LatencySum) addCounts(b []byte, sign int64) (n int, total int64, ok boo
 		v := int64(u>>1) ^ -int64(u&1) // zigzag
 		n += length
 		switch {
+		case v < 0 && -v > numBuckets-at:
+			return n - length, total, false
 		case v < 0:
 			at -= v
 			continue

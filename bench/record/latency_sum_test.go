@@ -1,8 +1,14 @@
 package record
 
 import (
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/binary"
+	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -103,4 +109,48 @@ func FuzzLatencySum(f *testing.F) {
 			t.Error(d)
 		}
 	})
+}
+
+// Runs of empty buckets that together are longer than a number can be are refused.
+func TestLatencySumOverflow(t *testing.T) {
+	l, err := NewLatency(func() *hdr.Histogram {
+		h := NewHistogram()
+		_ = h.RecordValue(1)
+		return h
+	}())
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, err := base64.StdEncoding.DecodeString(l.Hdr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := zlib.NewReader(bytes.NewReader(outer[8:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const header = 40
+	for _, end := range []string{"\x02\x02", "\xff\x01", "\x02"} {
+		payload := append(bytes.Repeat([]byte("\xff\xff\xff\xff\xff\xff\xff\x7f"), 256), end...)
+		hostile := append(slices.Clone(inner[:header]), payload...)
+		binary.BigEndian.PutUint32(hostile[4:], uint32(len(payload)))
+		var packed bytes.Buffer
+		packed.Write(outer[:8])
+		w := zlib.NewWriter(&packed)
+		if _, err := w.Write(hostile); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		binary.BigEndian.PutUint32(packed.Bytes()[4:], uint32(packed.Len()-8))
+		var s LatencySum
+		if err := s.Add(&Latency{Hdr: base64.StdEncoding.EncodeToString(packed.Bytes()), Count: 1}); err == nil {
+			t.Errorf("%q was added", end)
+		}
+	}
 }

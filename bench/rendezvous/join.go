@@ -65,7 +65,7 @@ func dial(ctx context.Context, s *Spec) (c net.Conn, err error) {
 		}
 		return err
 	})
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		err = over(ctx, "shard 0 did not listen at %s within %v: start it there, or say where it is", s.Name, s.Timeout)
 	}
 	return c, err

@@ -44,9 +44,9 @@ func lead0(ctx context.Context, s *Spec) (Start, error) {
 		return Start{}, failed(0, "shard 0 cannot listen at %s (%v): it must run on the host with this address, and the port must be free", s.Name, errors.Unwrap(err))
 	}
 	m := &meeting{Spec: s, addr: addr, arrived: map[int]*link{}, ready: map[int]bool{}, changed: make(chan struct{}, 1)}
-	// The others hear it if this one is stopped, so their connections outlive ctx.
+	// The others hear it if this one is stopped or gives up, so their connections outlive ctx.
 	deadline, _ := ctx.Deadline()
-	links, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	links, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(grace))
 	m.running.Go(func() { m.accept(links, ln) })
 	st, err := m.wait(ctx)
 	m.announce(st, err)
@@ -64,7 +64,7 @@ func (s *Spec) ownAddress(ctx context.Context) (addr netip.AddrPort, err error) 
 		addr, err = s.Find(ctx)
 		return err
 	})
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		err = over(ctx, "shard 0 finds no address of %s within %v: want a name of this host, or an address", s.Name, s.Timeout)
 	}
 	return addr, err
@@ -188,7 +188,8 @@ func (m *meeting) leave(i int, l *link, over bool) {
 
 // wait returns when all shards are ready, when enough are at the timeout, or with an error.
 func (m *meeting) wait(ctx context.Context) (Start, error) {
-	late := time.NewTimer(m.Timeout)
+	deadline, _ := ctx.Deadline()
+	late := time.NewTimer(time.Until(deadline) - grace) // the search for the own address may have taken some of the time
 	defer late.Stop()
 	for {
 		absent, err := m.state()

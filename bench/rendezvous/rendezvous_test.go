@@ -98,6 +98,27 @@ func TestQuorum(t *testing.T) {
 	}
 }
 
+// A name that comes to exist late takes of the time for the others, and not of their number.
+func TestQuorumLateName(t *testing.T) {
+	t.Parallel()
+	late := time.Now().Add(grace + 500*time.Millisecond)
+	for i, o := range meet(t, 3, []int{0, 1}, func(i int, s *Spec) {
+		s.Timeout, s.Quorum = 4*time.Second, 2
+		if find := s.Find; i == 0 {
+			s.Find = func(ctx context.Context) (netip.AddrPort, error) {
+				if time.Now().Before(late) {
+					return netip.AddrPort{}, errors.New("no such host")
+				}
+				return find(ctx)
+			}
+		}
+	}) {
+		if o.err != nil || len(o.Absent) != 1 || o.Absent[0] != 2 {
+			t.Errorf("shard %d: %+v", i, o)
+		}
+	}
+}
+
 // What goes wrong ends the rendezvous of all, and each of them says why.
 func TestFailures(t *testing.T) {
 	t.Parallel()

@@ -173,7 +173,7 @@ func (t *Trace) Stop() (*Result, error) {
 
 func (t *Trace) detach() error {
 	var errs []error
-	for _, l := range t.links {
+	for _, l := range slices.Backward(t.links) { // a stand-in without its principal would count every event as missed
 		errs = append(errs, l.Close())
 	}
 	t.links = nil

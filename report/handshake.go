@@ -80,9 +80,6 @@ func askedLadder(l *record.Ladder) string {
 
 func handshakeContext(run *record.Run, h *record.Handshake) *section {
 	s := &section{document.Section{ID: "asked", Level: document.First}}
-	if run.Interrupted {
-		s.add(document.Note{Level: document.First, Tone: document.Bad, Doubt: true, Text: "INTERRUPTED: what follows is what was seen until then"})
-	}
 	s.fact(document.Detail, "between", handshakeBetween(run, h))
 	for i := range run.Hosts {
 		s.fact(document.Detail, "host", host(&run.Hosts[i]))

@@ -2,13 +2,10 @@ package handshake
 
 import (
 	"context"
-	"errors"
 	"strings"
-	"syscall"
 	"testing"
 
 	"lastack/bench/record"
-	"lastack/bench/sandbox"
 	"lastack/sockstate/teardown"
 )
 
@@ -21,12 +18,7 @@ func TestWatchInterrupted(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	run, err := Watch(ctx, []Setup{s}, 1, func(record.Event) { stop() })
-	if e, ok := errors.AsType[*sandbox.Error](err); ok && e.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	mustWatch(t, err)
 	if run == nil || !run.Interrupted {
 		t.Fatalf("the record is marked: %t", run != nil && run.Interrupted)
 	}

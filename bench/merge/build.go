@@ -9,11 +9,11 @@ import (
 	"lastack/bench/shard"
 )
 
-// build is that of all shards, nil if they differ.
+// build is that of all shards, nil if they differ or one is not known.
 func (m *Merger) build() *record.Build {
 	first := &m.parts[0]
 	for i := range m.parts {
-		if differs(&m.parts[i], first) != "" {
+		if m.parts[i].Build == nil || differs(&m.parts[i], first) != "" {
 			return nil
 		}
 	}

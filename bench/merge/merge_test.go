@@ -357,6 +357,11 @@ func TestBuilds(t *testing.T) {
 	if d := cmp.Diff(&build, r.Build); d != "" || len(r.Warnings) > 0 {
 		t.Errorf("of one build: %s, warnings %q", d, r.Warnings)
 	}
+	unknown := *shards[3]
+	unknown.Build = nil
+	if r := merged(t, false, again(t, shards[0]), again(t, shards[1]), again(t, shards[2]), &unknown, again(t, shards[4])); r.Build != nil || len(r.Warnings) > 0 {
+		t.Errorf("of a build that is not known: %+v, warnings %q", r.Build, r.Warnings)
+	}
 	shards[1].Build.System = "linux/arm64"
 	shards[2].Build.Changed, shards[2].Build.Go = true, "go1.27.0"
 	shards[3].Version = "v2"

@@ -22,12 +22,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // freeAddr is a loopback address that nobody listens on.
 func freeAddr(t *testing.T) netip.AddrPort {
 	t.Helper()
+	l, addr := listen(t)
+	_ = l.Close() // it was only asked for its address
+	return addr
+}
+
+// listen listens until the test's end.
+func listen(t *testing.T) (net.Listener, netip.AddrPort) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
+	t.Cleanup(func() { _ = l.Close() })
+	return l, l.Addr().(*net.TCPAddr).AddrPort()
 }
 
 func at(a netip.AddrPort) func(context.Context) (netip.AddrPort, error) {
@@ -335,19 +343,14 @@ func TestStrangers(t *testing.T) {
 		})
 		t.Run(fmt.Sprintf("shard 0 says %.10q", said), func(t *testing.T) {
 			t.Parallel()
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ln.Close()
+			ln, addr := listen(t)
 			go func() {
 				if c, err := ln.Accept(); err == nil {
 					_, _ = io.WriteString(c, said)
 					c.Close()
 				}
 			}()
-			addr := ln.Addr().(*net.TCPAddr).AddrPort()
-			_, err = Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 5 * time.Second})
+			_, err := Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 5 * time.Second})
 			e, ok := errors.AsType[*Error](err)
 			if !ok || e.Shard != 0 || !strings.Contains(e.Text, "is no shard 0") && !strings.Contains(e.Text, "went away before the start") {
 				t.Error(err)
@@ -359,13 +362,8 @@ func TestStrangers(t *testing.T) {
 // Who listens and says nothing is not waited for longer than for the shards.
 func TestSilent(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	addr := ln.Addr().(*net.TCPAddr).AddrPort()
-	_, err = Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 10 * time.Millisecond})
+	_, addr := listen(t)
+	_, err := Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 10 * time.Millisecond})
 	if err == nil || !strings.Contains(err.Error(), "said nothing within 10ms") {
 		t.Error(err)
 	}
@@ -374,11 +372,7 @@ func TestSilent(t *testing.T) {
 // Clocks that cannot be compared well enough start no load.
 func TestFar(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
+	ln, addr := listen(t)
 	go func() {
 		c, err := ln.Accept()
 		if err != nil {
@@ -402,8 +396,7 @@ func TestFar(t *testing.T) {
 			}
 		}
 	}()
-	addr := ln.Addr().(*net.TCPAddr).AddrPort()
-	_, err = Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 20 * time.Second})
+	_, err := Meet(t.Context(), Spec{Shard: shard.Shard{I: 1, N: 2}, Name: addr.String(), Find: at(addr), Timeout: 20 * time.Second})
 	if err == nil || !strings.Contains(err.Error(), "so that the clocks are unsure by") {
 		t.Error(err)
 	}

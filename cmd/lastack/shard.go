@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -112,19 +111,12 @@ func (o *shardFlags) find(ctx context.Context, public bool) (netip.AddrPort, err
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	ips := []netip.Addr{}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		ips = append(ips, ip)
-	} else {
-		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-		defer cancel()
-		if ips, err = lookUp(ctx, host); err != nil {
-			return netip.AddrPort{}, err
-		}
+	ips, err := addresses(ctx, host, lookUp)
+	if err != nil {
+		return netip.AddrPort{}, err
 	}
-	for i, ip := range ips {
-		ips[i] = ip.Unmap()
-		a := netip.AddrPortFrom(ips[i], uint16(port))
+	for _, ip := range ips {
+		a := netip.AddrPortFrom(ip.Unmap(), uint16(port))
 		is, unreachable := setup.DescribeAddress(a.Addr())
 		if unreachable || setup.CheckTarget(o.rendezvous, a) != nil && !public {
 			const want = "it is %s: want a private or loopback address"
@@ -134,10 +126,7 @@ func (o *shardFlags) find(ctx context.Context, public bool) (netip.AddrPort, err
 			return netip.AddrPort{}, usagef("%w", sockstate.BadValue("rendezvous", o.rendezvous, want+", or --allow-public", is))
 		}
 	}
-	if len(ips) == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%s has no address", host)
-	}
-	return netip.AddrPortFrom(ips[0], uint16(port)), nil
+	return netip.AddrPortFrom(ips[0].Unmap(), uint16(port)), nil
 }
 
 // meet waits for the other shards, and puts what was agreed into what runs.

@@ -86,18 +86,9 @@ func parseTargetBy(ctx context.Context, s string, find lookup) (target, error) {
 	if err != nil || port == 0 {
 		return target{}, usagef("target %q: want a port from 1 to 65535", s)
 	}
-	ips := []netip.Addr{}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		ips = append(ips, ip)
-	} else {
-		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-		defer cancel()
-		if ips, err = find(ctx, host); err != nil || len(ips) == 0 {
-			return target{}, usagef("target %q: the name %q has no address here: want a name that resolves, or an address", s, host)
-		}
-		for i := range ips {
-			ips[i] = ips[i].Unmap() // the resolver may return an IPv4 address as ::ffff:a.b.c.d
-		}
+	ips, err := addresses(ctx, host, find)
+	if err != nil {
+		return target{}, usagef("target %q: the name %q has no address here: want a name that resolves, or an address", s, host)
 	}
 	for _, ip := range alternate(ips) {
 		if is, unreachable := setup.DescribeAddress(ip); unreachable || ip.Zone() != "" {
@@ -107,6 +98,23 @@ func parseTargetBy(ctx context.Context, s string, find lookup) (target, error) {
 	}
 	t.addr, t.more = t.more[0], t.more[1:]
 	return t, nil
+}
+
+// addresses are those of a host, which is a name or an address: at least one.
+func addresses(ctx context.Context, host string, find lookup) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	ips, err := find(ctx, host)
+	if err == nil && len(ips) == 0 {
+		err = fmt.Errorf("%s has no address", host)
+	}
+	for i := range ips {
+		ips[i] = ips[i].Unmap() // the resolver may return an IPv4 address as ::ffff:a.b.c.d
+	}
+	return ips, err
 }
 
 // parseURL takes a URL apart: t.name becomes its HOST:PORT.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lastack/report/document"
 )
 
@@ -131,6 +133,22 @@ func TestShorten(t *testing.T) {
 	} {
 		if got := strings.Join(shorten(wrap(tt.text, tt.width)[:tt.lines], tt.width), "|"); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestSourced(t *testing.T) {
+	for _, tt := range []struct {
+		sentence, source string
+		width            int
+		want             []string
+	}{
+		{"One two.", "f; RFC 1", 40, []string{"One two. (f; RFC 1)"}},
+		{"One two.", "f; RFC 1", 12, []string{"One two.", "(f; RFC 1)"}},
+		{"One two.", "", 40, []string{"One two."}},
+	} {
+		if d := cmp.Diff(tt.want, Sourced(tt.sentence, tt.source, tt.width)); d != "" {
+			t.Errorf("%q, %q: -want +got\n%s", tt.sentence, tt.source, d)
 		}
 	}
 }

@@ -38,9 +38,6 @@ func (b *BPF) Stop() (*trace.Result, error) { return b.running.Stop() }
 // StartTrace has a tracer follow the load in its namespaces until StopTrace. A connection that is open already is one whose beginning the trace missed.
 // If the tracer fails, the load goes on without it, unless it needs one.
 func (o *Observer) StartTrace(t Tracer, spaces []*netns.NS, needed bool) error {
-	if len(spaces) == 0 {
-		spaces = []*netns.NS{nil}
-	}
 	if err := t.Start(&o.filter, spaces); err != nil {
 		if needed {
 			return err

@@ -3,6 +3,7 @@ package rendezvous
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 // join is the part of the shards other than 0.
 func join(ctx context.Context, s *Spec) (Start, error) {
+	began := time.Now()
 	c, err := dial(ctx, s)
 	if err != nil {
 		return Start{}, err
@@ -20,15 +22,25 @@ func join(ctx context.Context, s *Spec) (Start, error) {
 	defer c.Close()
 	l, stop := newLink(ctx, c)
 	defer stop()
-	st, err := l.agree(s)
+	j := &joining{link: l, Spec: s, began: began, reached: time.Now()}
+	st, err := j.agree()
 	if err == nil {
 		return st, nil
 	}
-	return st, l.why(ctx, s, err)
+	return st, j.why(ctx, err)
 }
 
-// why is the error of a talk with shard 0.
-func (l *link) why(ctx context.Context, s *Spec, err error) error {
+// joining is a shard that has reached what listens at the rendezvous.
+type joining struct {
+	*link
+	*Spec
+	began, reached time.Time
+	// heard is set once shard 0 has said something, waits once it knows all that it needs of this shard.
+	heard, waits bool
+}
+
+// why is the error of a talk with shard 0: what came of it last.
+func (j *joining) why(ctx context.Context, err error) error {
 	_, said := errors.AsType[*Error](err)
 	switch {
 	case said:
@@ -37,13 +49,41 @@ func (l *link) why(ctx context.Context, s *Spec, err error) error {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, errTimeout) {
 			return cause
 		}
-		return failed(0, "what listens at %s said nothing within %v: is it shard 0?", s.Name, s.Timeout)
+		return j.late()
 	case errors.Is(err, errRubbish):
-		return failed(0, "what listens at %s is no shard 0: say where shard 0 is", s.Name)
-	case errors.Is(err, io.EOF):
-		return failed(0, "shard 0 at %s went away before the start", s.Name)
+		return failed(0, "what listens at %s is no shard 0: say where shard 0 is", j.Name)
 	}
-	return failed(0, "shard 0 at %s went away before the start (%v)", s.Name, err)
+	ended := ""
+	if !errors.Is(err, io.EOF) {
+		ended = fmt.Sprintf(" (%v)", cause(err))
+	}
+	if !j.heard {
+		return failed(0, "what listens at %s ended the connection and said nothing%s: it is no shard 0, or one that has just given up", j.Name, ended)
+	}
+	return failed(0, "shard 0 at %s went away before the start%s: see what it says", j.Name, ended)
+}
+
+// late is the error of a shard that was told no start in time. Shard 0 may have come later than this one, and then it waits for longer.
+func (j *joining) late() error {
+	const together = "start all shards at about the same time, or give all a longer --rendezvous-timeout"
+	after, waited := short(j.reached.Sub(j.began)), short(time.Since(j.reached))
+	switch {
+	case j.waits:
+		return failed(0, "shard 0 at %s was reached after %v, and announced no start in the %v left, as it waits for other shards: %s", j.Name, after, waited, together)
+	case j.heard:
+		return failed(0, "shard 0 at %s was reached after %v, and the clocks were not compared in the %v left: %s", j.Name, after, waited, together)
+	case j.reached.Sub(j.began) > time.Second:
+		return failed(0, "what listens at %s was reached after %v, and said nothing in the %v left: is it shard 0?", j.Name, after, waited)
+	}
+	return failed(0, "what listens at %s said nothing within %v: is it shard 0?", j.Name, waited)
+}
+
+// short is a duration as it is said.
+func short(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
 }
 
 // over is the error of a context that is over: what the sentence says after a timeout, otherwise the cause.
@@ -54,53 +94,85 @@ func over(ctx context.Context, format string, args ...any) error {
 	return failed(0, format, args...)
 }
 
+// cause is what a look-up or a system call says, without what was asked of it.
+func cause(err error) any {
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.SyscallError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
 // retry is how often a shard tries to reach shard 0, which may start later, and shard 0 to find its own address, as a name may come to exist late.
 const retry = 100 * time.Millisecond
 
 func dial(ctx context.Context, s *Spec) (c net.Conn, err error) {
+	found := false
 	err = again(ctx, func() error {
 		addr, err := s.Find(ctx)
-		if err == nil {
-			c, err = new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+		if err != nil {
+			return err
 		}
+		found = true
+		c, err = new(net.Dialer).DialContext(ctx, "tcp", addr.String())
 		return err
 	})
 	if err != nil && ctx.Err() != nil {
-		err = over(ctx, "shard 0 did not listen at %s within %v: start it there, or say where it is", s.Name, s.Timeout)
+		err = over(ctx, "%s", s.unreached(found, err))
 	}
 	return c, err
 }
 
-// again calls f until it has no error, or one that stays, or until the context is over.
-func again(ctx context.Context, f func() error) error {
+// unreached says why shard 0 was not reached in time. err is that of the last try, found whether its name had an address.
+func (s *Spec) unreached(found bool, err error) string {
+	silent, isNet := errors.AsType[net.Error](err)
+	switch {
+	case !found:
+		return fmt.Sprintf("no address of %s was found within %v (%v): want a name that this host knows, or an address", s.Name, s.Timeout, cause(err))
+	case isNet && silent.Timeout():
+		return fmt.Sprintf("nothing answered at %s within %v: does shard 0 run there, and can this host reach it?", s.Name, s.Timeout)
+	}
+	return fmt.Sprintf("shard 0 did not listen at %s within %v (%v): start it there, or say where it is", s.Name, s.Timeout, cause(err))
+}
+
+// again calls f until it has no error, or one that stays, or until the context is over. Its error is f's last, unless the context's end cut that try short.
+func again(ctx context.Context, f func() error) (last error) {
 	tick := time.NewTicker(retry)
 	defer tick.Stop()
+	deadline, _ := ctx.Deadline()
 	for {
+		began := time.Now()
 		err := f()
 		if _, stays := errors.AsType[*sockstate.ValueError](err); err == nil || stays {
 			return err
 		}
+		if cut := ctx.Err() != nil || time.Now().After(deadline); last == nil || !cut || time.Since(began) > time.Second {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return err
+			return last
 		case <-tick.C:
 		}
 	}
 }
 
 // agree says hello, compares clocks, and waits for the start.
-func (l *link) agree(s *Spec) (st Start, err error) {
-	h := hello{Magic: magic, I: s.Shard.I, N: s.Shard.N, Plan: s.Plan, Version: s.Version, Token: s.Token}
-	if err := l.send(message{Hello: &h}); err != nil {
+func (j *joining) agree() (st Start, err error) {
+	h := hello{Magic: magic, I: j.Shard.I, N: j.Shard.N, Plan: j.Plan, Version: j.Version, Token: j.Token}
+	if err := j.send(message{Hello: &h}); err != nil {
 		return st, err
 	}
-	if st.Offset, st.Uncertainty, err = l.compare(); err != nil {
+	if st.Offset, st.Uncertainty, err = j.compare(); err != nil {
 		return st, err
 	}
-	if err := l.send(message{Ready: true}); err != nil {
+	if err := j.send(message{Ready: true}); err != nil {
 		return st, err
 	}
-	m, err := l.expect()
+	j.waits = true
+	m, err := j.expect()
 	switch {
 	case err != nil:
 		return st, err
@@ -111,28 +183,34 @@ func (l *link) agree(s *Spec) (st Start, err error) {
 	return st, nil
 }
 
-// expect receives what is not an error.
-func (l *link) expect() (message, error) {
-	m, err := l.receive()
-	if err == nil && m.Error != "" {
-		err = &Error{m.Of, m.Error}
+// expect receives what shard 0 may say, if it is not an error.
+func (j *joining) expect() (message, error) {
+	m, err := j.receive()
+	switch {
+	case err != nil:
+		return m, err
+	case m.Error != "":
+		return m, &Error{m.Of, m.Error}
+	case m.Answer == nil && m.Start == nil:
+		return m, errRubbish
 	}
-	return m, err
+	j.heard = true
+	return m, nil
 }
 
 // compare finds out how much this clock is ahead of shard 0's.
-func (l *link) compare() (offset, uncertainty time.Duration, err error) {
+func (j *joining) compare() (offset, uncertainty time.Duration, err error) {
 	best := time.Duration(-1)
 	for range Exchanges {
 		t1 := time.Now()
-		if err := l.send(message{Ask: &clocks{T1: t1.UnixNano()}}); err != nil {
+		if err := j.send(message{Ask: &clocks{T1: t1.UnixNano()}}); err != nil {
 			// It may have said why.
-			if _, said := l.expect(); said != nil {
+			if _, said := j.expect(); said != nil {
 				err = said
 			}
 			return 0, 0, err
 		}
-		m, err := l.expect()
+		m, err := j.expect()
 		trip := time.Since(t1)
 		switch {
 		case err != nil:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type meeting struct {
 	mu      sync.Mutex
 	arrived map[int]*link
 	ready   map[int]bool
+	came    map[int]bool // those that have arrived, even if they went away again
 	// changed has room for one: something is new.
 	changed chan struct{}
 	failed  error
@@ -43,7 +45,7 @@ func lead0(ctx context.Context, s *Spec) (Start, error) {
 	if err != nil {
 		return Start{}, failed(0, "shard 0 cannot listen at %s (%v): it must run on the host with this address, and the port must be free", s.Name, errors.Unwrap(err))
 	}
-	m := &meeting{Spec: s, addr: addr, arrived: map[int]*link{}, ready: map[int]bool{}, changed: make(chan struct{}, 1)}
+	m := &meeting{Spec: s, addr: addr, arrived: map[int]*link{}, ready: map[int]bool{}, came: map[int]bool{}, changed: make(chan struct{}, 1)}
 	// The others hear it if this one is stopped or gives up, so their connections outlive ctx.
 	deadline, _ := ctx.Deadline()
 	links, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(grace))
@@ -65,7 +67,7 @@ func (s *Spec) ownAddress(ctx context.Context) (addr netip.AddrPort, err error) 
 		return err
 	})
 	if err != nil && ctx.Err() != nil {
-		err = over(ctx, "shard 0 finds no address of %s within %v: want a name of this host, or an address", s.Name, s.Timeout)
+		err = over(ctx, "shard 0 finds no address of %s within %v (%v): want a name of this host, or an address", s.Name, s.Timeout, cause(err))
 	}
 	return addr, err
 }
@@ -162,7 +164,7 @@ func (m *meeting) greet(h *hello, l *link) (err *Error, fatal bool) {
 	case m.arrived[h.I] != nil:
 		return no("two processes say that they are shard %d: each needs its own number", h.I)
 	}
-	m.arrived[h.I] = l
+	m.arrived[h.I], m.came[h.I] = l, true
 	return nil, false
 }
 
@@ -211,9 +213,40 @@ func (m *meeting) wait(ctx context.Context) (Start, error) {
 			if err != nil {
 				return Start{}, err
 			}
-			return Start{}, failed(absent[0], "%s did not come within %v%s", shard.Names(absent), m.Timeout, m.hint())
+			return Start{}, failed(absent[0], "%s%s", m.whyAbsent(absent), m.hint())
 		}
 	}
+}
+
+// whyAbsent says for each shard that is not ready how far it came.
+func (m *meeting) whyAbsent(absent []int) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var never, went, slow []int
+	for _, i := range absent {
+		switch {
+		case !m.came[i]:
+			never = append(never, i)
+		case m.arrived[i] == nil:
+			went = append(went, i)
+		default:
+			slow = append(slow, i)
+		}
+	}
+	var all []string
+	for _, those := range []struct {
+		shards []int
+		did    string
+	}{
+		{never, fmt.Sprintf("did not come within %v", m.Timeout)},
+		{went, "came and went away again"},
+		{slow, "came, but did not compare clocks in time"},
+	} {
+		if len(those.shards) > 0 {
+			all = append(all, shard.Names(those.shards)+" "+those.did)
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // hint is what may have kept shards away.
@@ -221,11 +254,11 @@ func (m *meeting) hint() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	host, _, _ := net.SplitHostPort(m.Name)
-	_, name := netip.ParseAddr(host)
+	_, notAddress := netip.ParseAddr(host)
 	switch {
 	case m.strangers > 0:
 		return fmt.Sprintf(" (refused for another token: %d)", m.strangers)
-	case name != nil && m.addr.Addr().IsLoopback() && host != "localhost":
+	case notAddress != nil && m.addr.Addr().IsLoopback() && host != "localhost":
 		return fmt.Sprintf(": here %s is %s, which other hosts cannot reach (/etc/hosts says so); give its address", host, m.addr.Addr())
 	}
 	return ""

@@ -3,10 +3,14 @@ package handshake
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
 	"time"
 
 	"lastack/bench/cell"
+	"lastack/bench/process"
 	"lastack/bench/record"
+	"lastack/bench/sandbox"
 )
 
 // Job watches one connection.
@@ -52,7 +56,7 @@ func Join(runs []*record.Run) *record.Run {
 }
 
 // Watch watches each connection in a sandbox of its own, a few of them at once. see is told each second what is waited for, from any goroutine.
-// If ctx ends, the record has what was seen until then, and is marked; it is nil if that is nothing.
+// If ctx ends, the record has what was seen until then, and is marked; it is nil if that is nothing. An error beside it is not of ctx.
 func Watch(ctx context.Context, setups []Setup, parallel int, see func(record.Event)) (*record.Run, error) {
 	asked := ctx
 	ctx, stop := context.WithCancel(asked)
@@ -75,19 +79,25 @@ func Watch(ctx context.Context, setups []Setup, parallel int, see func(record.Ev
 	for range setups {
 		<-done
 	}
-	all := Join(runs)
-	if asked.Err() != nil {
-		if all != nil {
-			all.Interrupted = true
-		}
-		return all, nil
+	return ended(Join(runs), errs, asked.Err() != nil)
+}
+
+// ended is what a watch returns. Of one that was interrupted, what was seen until then, and the errors that the interruption does not explain.
+func ended(all *record.Run, errs []error, interrupted bool) (*record.Run, error) {
+	stopped := func(err error) bool {
+		died, isDied := errors.AsType[*sandbox.DiedError](err)
+		return errors.Is(err, context.Canceled) || interrupted && isDied && slices.Contains(process.Endings(), os.Signal(died.Signal))
 	}
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return nil, err
-		}
+	failed := errors.Join(slices.DeleteFunc(slices.Clone(errs), stopped)...)
+	switch {
+	case interrupted && all != nil:
+		all.Interrupted = true
+	case failed != nil:
+		return nil, failed
+	case !interrupted:
+		failed = errors.Join(errs...)
 	}
-	return all, errors.Join(errs...)
+	return all, failed
 }
 
 // watch watches one connection: with a Target in this process.

@@ -89,15 +89,24 @@ func runTarget(ctx context.Context, s *Setup, emit func(record.Event)) (w *ladde
 		notOpened = whyNotOpened(s.Target, a.end.err)
 	case !a.watch.Unseen && len(a.watch.Packets) == 0 && ctx.Err() == nil:
 		return nil, nil, "", fmt.Errorf("no packet to %s was seen: the connection takes another way than the route says", s.Target)
-	case a.end.err != nil:
-		warnings = append(warnings, fmt.Sprintf("handshake: the client: %v", a.end.err))
-	case a.late:
-		warnings = append(warnings, fmt.Sprintf("handshake: the server did not close within %v: the connection was watched no longer", targetLimit))
+	default:
+		warnings = append(warnings, a.doubts()...)
 	}
 	if notOpened != "" {
 		a.neverListened()
 	}
 	return &a.watch, warnings, notOpened, nil
+}
+
+// doubts are what the client's end met, and what the server left undone: both may be so.
+func (a *aimed) doubts() (all []string) {
+	if a.end.err != nil {
+		all = append(all, fmt.Sprintf("handshake: the client: %v", a.end.err))
+	}
+	if a.late {
+		all = append(all, fmt.Sprintf("handshake: the server did not close within %v: the connection was watched no longer", targetLimit))
+	}
+	return all
 }
 
 // whyNotOpened is the sentence for a TARGET to which no connection could be opened.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"lastack/bench/ladder"
 	"lastack/bench/record"
 	"lastack/sockstate"
@@ -155,5 +157,14 @@ func TestTargetRefuses(t *testing.T) {
 		if _, ok := errors.AsType[*sockstate.ValueError](err); !ok {
 			t.Errorf("%+v: %v", s, err)
 		}
+	}
+}
+
+// A client that met an error, and a server that does not close, are both said.
+func TestTargetDoubts(t *testing.T) {
+	a := aimed{end: &end{err: errors.New("no whole reply")}, late: true}
+	want := []string{"handshake: the client: no whole reply", "handshake: the server did not close within 30s: the connection was watched no longer"}
+	if diff := gocmp.Diff(want, a.doubts()); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -206,12 +206,10 @@ func (o *handshakeOptions) watch(ctx context.Context, shown *display, _ *outputF
 	}
 	run, err := handshake.Watch(ctx, o.setups, parallelHandshakes, see)
 	seen()
-	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)
-	switch {
-	case isSysctl:
-		return nil, usagef("--%w", sysctl)
-	case err != nil && ctx.Err() == nil:
-		return nil, lost(shown, noSandbox("handshake needs a sandbox", err))
+	if sysctl, ok := errors.AsType[*sandbox.SysctlError](err); ok {
+		err = usagef("--%w", sysctl)
+	} else {
+		err = lost(shown, noSandbox("handshake needs a sandbox", err))
 	}
 	if run != nil {
 		if factsErr == nil {

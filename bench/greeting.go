@@ -24,8 +24,14 @@ const greetingBytes = 256
 // request leaves with the handshake's last ACK, so what it reads could be a greeting or a reply.
 type Probe struct {
 	target netip.AddrPort
-	conn   *net.TCPConn // nil: the target did not accept it, which the load reports
+	conn   probeConn // nil: the target did not accept it, which the load reports
 	said   []byte
+}
+
+// probeConn is what a Probe needs of a TCP connection.
+type probeConn interface {
+	net.Conn
+	SetLinger(sec int) error
 }
 
 // NewProbe connects to target, from the given address if it is valid, and waits for a greeting. End must be called.
@@ -107,16 +113,28 @@ func probe(ctx context.Context, p *loadgen.Plan) (probes []*Probe) {
 	return probes
 }
 
+// endAll ends probes at once, as each may wait, and returns what End does for each.
+func endAll(probes []*Probe) [][]byte {
+	var all sync.WaitGroup
+	said := make([][]byte, len(probes))
+	for i, p := range probes {
+		all.Go(func() { said[i] = p.End() })
+	}
+	all.Wait()
+	return said
+}
+
 // endProbes takes what targets sent unasked, quoted, and the number of connections made to find that out.
 func (e *experiment) endProbes() {
 	if len(e.probes) > 0 {
 		e.greetings = make(map[string]string)
 	}
-	for _, p := range e.probes {
+	for i, said := range endAll(e.probes) {
+		p := e.probes[i]
 		if p.Connected() {
 			e.probed++
 		}
-		if said := p.End(); len(said) > 0 {
+		if len(said) > 0 {
 			e.greetings[p.target.String()] = exchange.Beginning(said)
 		}
 	}

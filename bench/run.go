@@ -280,9 +280,7 @@ func (e *experiment) serverFailed() <-chan error {
 
 // close closes everything that is still open, first the load's connections, by RST.
 func (e *experiment) close() {
-	for _, p := range e.probes {
-		p.End()
-	}
+	endAll(e.probes)
 	if e.load != nil {
 		_ = e.load.Close() // Wait returned its error
 	}

@@ -64,7 +64,7 @@ func differs(p, first *part) string {
 
 // source is what a build was made from.
 func source(b *record.Build) string {
-	commit := b.Commit[:min(12, len(b.Commit))]
+	commit := cmp.Or(b.Commit[:min(12, len(b.Commit))], "unknown")
 	if b.Changed {
 		commit += " with changes"
 	}

@@ -376,6 +376,21 @@ func TestBuilds(t *testing.T) {
 	}
 }
 
+// A commit that is not known may have changes too.
+func TestSource(t *testing.T) {
+	t.Parallel()
+	for want, b := range map[string]record.Build{
+		"unknown":                   {},
+		"unknown with changes":      {Changed: true},
+		"0123456789ab":              {Commit: "0123456789abcdef"},
+		"0123456789ab with changes": {Commit: "0123456789abcdef", Changed: true},
+	} {
+		if got := source(&b); got != want {
+			t.Errorf("%+v: %q, want %q", b, got, want)
+		}
+	}
+}
+
 // A plateau's intervals are between those in which it opens and closes.
 func TestPhases(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package pcapng
 import (
 	"encoding/binary"
 	"math"
+	"unicode/utf8"
 )
 
 // The blocks and options of pcapng that a capture of one interface needs: draft-ietf-opsawg-pcapng, sections 3.5 and 4. gopacket's writer
@@ -34,9 +35,14 @@ func block(b []byte, kind uint32, fill func([]byte) []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, length)
 }
 
-// option appends an option, cut to the length that it can have. A list of options ends with one of code 0 and without a value.
+// option appends an option, cut to the length that it can have, between two characters. A list of options ends with one of code 0 and without a value.
 func option(b []byte, code uint16, value string) []byte {
-	value = value[:min(len(value), math.MaxUint16)]
+	if end := math.MaxUint16; len(value) > end {
+		for end > math.MaxUint16-utf8.UTFMax && !utf8.RuneStart(value[end]) {
+			end--
+		}
+		value = value[:end]
+	}
 	b = binary.LittleEndian.AppendUint16(b, code)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(value)))
 	return padded(b, value)

@@ -2,12 +2,16 @@ package pcapng
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gopacket/gopacket/layers"
@@ -93,6 +97,21 @@ func TestReadBack(t *testing.T) {
 		}
 		if d := cmp.Diff(again.Bytes(), written); d != "" {
 			t.Errorf("%s (-gopacket +ours):\n%s", name, d)
+		}
+	}
+}
+
+// A comment that is too long ends with a whole character.
+func TestLongOption(t *testing.T) {
+	for _, value := range []string{
+		strings.Repeat("x", math.MaxUint16), strings.Repeat("x", math.MaxUint16+1), strings.Repeat("é", 40_000), strings.Repeat("→", 40_000),
+		"x" + strings.Repeat("𝄞", 20_000), strings.Repeat("\x80", 70_000), // what is no text is cut all the same
+	} {
+		b := option(nil, comment, value)
+		length := int(binary.LittleEndian.Uint16(b[2:]))
+		got := string(b[4 : 4+length])
+		if !strings.HasPrefix(value, got) || length < min(len(value), math.MaxUint16)-utf8.UTFMax || utf8.ValidString(value) != utf8.ValidString(got) || len(b)%4 != 0 {
+			t.Errorf("%d bytes of %.4q: %d are kept, and end with %q", len(value), value, length, got[length-4:])
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (e *fullError) Error() string {
 type lostError struct{ n uint64 }
 
 func (e *lostError) Error() string {
-	return fmt.Sprintf("%d changes of state came when %d were there already", e.n, MaxEvents)
+	return fmt.Sprintf("%d changes of state were lost, because there is room for %d only", e.n, MaxEvents)
 }
 
 // missing is a name that the kernel's BTF lacks.

@@ -3,12 +3,10 @@ package handshake
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"time"
 
 	"lastack/bench/cell"
-	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 )
@@ -86,7 +84,7 @@ func Watch(ctx context.Context, setups []Setup, parallel int, see func(record.Ev
 func ended(all *record.Run, errs []error, interrupted bool) (*record.Run, error) {
 	stopped := func(err error) bool {
 		died, isDied := errors.AsType[*sandbox.DiedError](err)
-		return errors.Is(err, context.Canceled) || interrupted && isDied && slices.Contains(process.Endings(), os.Signal(died.Signal))
+		return errors.Is(err, context.Canceled) || interrupted && isDied && died.Interrupted()
 	}
 	failed := errors.Join(slices.DeleteFunc(slices.Clone(errs), stopped)...)
 	switch {

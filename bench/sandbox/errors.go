@@ -3,8 +3,12 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"syscall"
+
+	"lastack/bench/process"
 )
 
 // step is the step of setting up a sandbox that failed.
@@ -79,6 +83,11 @@ func (e *DiedError) Error() string {
 }
 
 func (e *DiedError) Unwrap() error { return e.Err }
+
+// Interrupted reports whether a signal ended it that ends a run in good order, like that of Ctrl-C, which the whole process group gets.
+func (e *DiedError) Interrupted() bool {
+	return slices.Contains(process.Endings(), os.Signal(e.Signal))
+}
 
 // SysctlError is a sysctl that a sandbox refuses: a mistake in the spec, not in the
 // sandbox. It wraps the errno of the refusal.

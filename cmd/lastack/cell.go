@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,7 +17,6 @@ import (
 	"lastack/bench/drain"
 	"lastack/bench/handshake"
 	"lastack/bench/host"
-	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -152,7 +149,7 @@ func lost(stderr io.Writer, err error) error {
 	died, ok := errors.AsType[*sandbox.DiedError](err)
 	switch {
 	case !ok || died.Err != nil:
-	case slices.Contains(process.Endings(), os.Signal(died.Signal)):
+	case died.Interrupted():
 		return exitWith(exitInterrupted, errors.New(noResult))
 	case died.OutOfMemory:
 		return errors.New("the kernel killed the run, because memory ran out (see dmesg): ask for fewer connections")

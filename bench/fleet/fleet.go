@@ -31,12 +31,19 @@ type Spec struct {
 	Hosts []string
 	// Collect is the directory for the records, for Kubernetes a PersistentVolumeClaim; empty: the working directory, or the pods' logs.
 	Collect string
-	// Image is that of the pods (DefaultImage for other engines), Sysctls are theirs.
+	// Image is that of the pods (DefaultImage for other engines), CPUs and Memory are what each has (DefaultCPUs and DefaultMemory), Sysctls are theirs.
 	Image   string
+	CPUs    int
+	Memory  string
 	Sysctls []Sysctl
-	// Program is the command to call on the hosts.
+	// Metrics is the port where each shard can be scraped, 0 if nowhere.
+	Metrics uint16
+	// Program is the command to call on the hosts (DefaultProgram for pods: an image has its own).
 	Program string
 }
+
+// DefaultProgram is found by a host's PATH.
+const DefaultProgram = "lastack"
 
 // Sysctl is a sysctl of a pod.
 type Sysctl struct{ Name, Value string }
@@ -50,7 +57,7 @@ type engine struct {
 
 var engines = []engine{
 	{"kubernetes", (*Spec).checkKubernetes, (*Spec).kubernetes},
-	{"slurm", (*Spec).checkHosts, (*Spec).slurm},
+	{"slurm", (*Spec).checkSlurm, (*Spec).slurm},
 	{"mpi", (*Spec).checkHosts, (*Spec).mpi},
 	{"ssh", (*Spec).checkHosts, (*Spec).ssh},
 }
@@ -88,10 +95,17 @@ var nameOf = lazy.Regexp(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
 // hostOf is a name or an IPv4 address, with a user before it for ssh. It is no option of ssh, and means nothing else to a shell.
 var hostOf = lazy.Regexp(`^([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
+func (s *Spec) checkSlurm() error {
+	if len(s.Hosts) > 0 {
+		return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "Slurm chooses the nodes: leave the flag out (sbatch --nodelist says which)")
+	}
+	return s.checkHosts()
+}
+
 func (s *Spec) checkHosts() error {
 	switch {
-	case s.Image != DefaultImage || len(s.Sysctls) > 0:
-		return sockstate.BadValue("image", "", "--image and --sysctl are for kubernetes: elsewhere lastack must be installed, and a host has the sysctls that it has")
+	case s.Image != DefaultImage || s.CPUs != DefaultCPUs || s.Memory != DefaultMemory || len(s.Sysctls) > 0:
+		return sockstate.BadValue("", "", "--image, --cpus, --memory and --sysctl are for kubernetes: elsewhere lastack must be installed, and a host has the CPUs and sysctls that it has")
 	case len(s.Hosts) > 0 && len(s.Hosts) != s.N:
 		return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "want as many as shards, %d", s.N)
 	}

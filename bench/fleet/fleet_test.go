@@ -10,7 +10,7 @@ import (
 
 func testSpec() Spec {
 	return Spec{
-		N: 4, Run: []string{"web.example:80", "-R", "4k", "-H", "X: it's $(HOME)"}, Name: "lastack", Token: "SECRET", Port: 9100, Image: DefaultImage, Program: "lastack",
+		N: 4, Run: []string{"web.example:80", "-R", "4k", "-H", "X: it's $(HOME)"}, Name: "lastack", Token: "SECRET", Port: 9100, Image: DefaultImage, CPUs: DefaultCPUs, Memory: DefaultMemory, Program: DefaultProgram,
 	}
 }
 
@@ -55,6 +55,11 @@ func TestRefused(t *testing.T) {
 		{"an option as a host", "ssh", `want names of hosts or IPv4 addresses, and not "-oProxyCommand=x"`, func(s *Spec) { s.Hosts = []string{"a", "-oProxyCommand=x", "c", "d"} }},
 		{"a shell's word as a host", "mpi", "want names of hosts", func(s *Spec) { s.Hosts = []string{"$(x)", "b", "c", "d"} }},
 		{"an image for ssh", "ssh", "are for kubernetes", func(s *Spec) { s.Image = "x" }},
+		{"memory for ssh", "ssh", "are for kubernetes", func(s *Spec) { s.Memory = "2Gi" }},
+		{"hosts for slurm", "slurm", "Slurm chooses the nodes", func(s *Spec) { s.Hosts = []string{"a", "b", "c", "d"} }},
+		{"no CPU", "kubernetes", "whole CPUs", func(s *Spec) { s.CPUs = 0 }},
+		{"memory without a unit", "kubernetes", "like 512Mi", func(s *Spec) { s.Memory = "512" }},
+		{"a program for kubernetes", "kubernetes", "what its image has", func(s *Spec) { s.Program = "/opt/lastack" }},
 		{"hosts for kubernetes", "kubernetes", "chooses the nodes", func(s *Spec) { s.Hosts = []string{"a", "b", "c", "d"} }},
 		{"a directory for kubernetes", "kubernetes", "PersistentVolumeClaim", func(s *Spec) { s.Collect = "/records" }},
 		{"an image that is none", "kubernetes", "the name of an image", func(s *Spec) { s.Image = "a b" }},

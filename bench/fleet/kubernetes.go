@@ -26,15 +26,28 @@ var safeSysctls = map[string]string{
 	"net.ipv4.tcp_wmem":                   "1.32",
 }
 
-// DefaultImage is what .dist/Dockerfile's comment calls the image.
-const DefaultImage = "lastack"
+// What a pod is made of unless told otherwise. DefaultImage is what .dist/Dockerfile's comment calls the image.
+const (
+	DefaultImage  = "lastack"
+	DefaultCPUs   = 2
+	DefaultMemory = "1Gi"
+)
 
-var imageOf = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
+var (
+	imageOf  = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
+	memoryOf = lazy.Regexp(`^[1-9][0-9]*(Mi|Gi|Ti|M|G|T)$`)
+)
 
 func (s *Spec) checkKubernetes() error {
 	switch {
 	case !imageOf().MatchString(s.Image):
 		return sockstate.BadValue("image", s.Image, "want the name of an image, like registry.example/lastack:1.0")
+	case s.CPUs < 1 || s.CPUs > 1024:
+		return sockstate.BadValue("cpus", s.CPUs, "want 1 to 1024 whole CPUs for each pod")
+	case !memoryOf().MatchString(s.Memory):
+		return sockstate.BadValue("memory", s.Memory, "want a quantity like 512Mi or 4Gi")
+	case s.Program != DefaultProgram:
+		return sockstate.BadValue("program", s.Program, "a pod runs what its image has: leave the flag out")
 	case len(s.Hosts) > 0:
 		return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "Kubernetes chooses the nodes: leave the flag out")
 	case s.Collect != "" && !nameOf().MatchString(s.Collect):
@@ -60,10 +73,9 @@ func (s *Spec) kubernetes() string {
 		args = append(args, strings.ReplaceAll(a, "$", "$$"))
 	}
 	args = append(args, "--shard", fmt.Sprint(s.N), "--rendezvous", fmt.Sprintf("%s-0.%s:%d", s.Name, s.Name, s.Port), "--rendezvous-timeout", "10m", "-q")
+	args = append(args, "--format", "json")
 	if s.Collect != "" {
 		args = append(args, "-o", "/records/"+s.Name+"-$(JOB_COMPLETION_INDEX).json")
-	} else {
-		args = append(args, "--format", "json")
 	}
 	s.explain(&b)
 	fmt.Fprintf(&b, `apiVersion: v1
@@ -97,7 +109,7 @@ spec:
   backoffLimitPerIndex: 0
   podReplacementPolicy: Failed
   template:
-    spec:
+%[4]s    spec:
       subdomain: %[1]s
       restartPolicy: Never
       automountServiceAccountToken: false
@@ -115,7 +127,10 @@ spec:
         runAsGroup: 65534
         seccompProfile:
           type: RuntimeDefault
-`, s.Name, quoteYAML(s.Token), s.N)
+`, s.Name, quoteYAML(s.Token), s.N, s.scraped())
+	if s.Collect != "" {
+		b.WriteString("        # A claim belongs to root unless told otherwise.\n        fsGroup: 65534\n        fsGroupChangePolicy: OnRootMismatch\n")
+	}
 	if len(s.Sysctls) > 0 {
 		b.WriteString("        sysctls:\n")
 		for _, c := range s.Sysctls {
@@ -125,8 +140,14 @@ spec:
 	fmt.Fprintf(&b, `      containers:
         - name: lastack
           image: %s
-          args:
 `, quoteYAML(s.Image))
+	if s.Image == DefaultImage {
+		b.WriteString("          # It has no registry.\n          imagePullPolicy: IfNotPresent\n")
+	}
+	if s.Metrics != 0 {
+		fmt.Fprintf(&b, "          ports:\n            - name: metrics\n              containerPort: %d\n", s.Metrics)
+	}
+	b.WriteString("          args:\n")
 	for _, a := range args {
 		fmt.Fprintf(&b, "            - %s\n", quoteYAML(a))
 	}
@@ -134,22 +155,22 @@ spec:
             - name: LASTACK_TOKEN
               valueFrom:
                 secretKeyRef:
-                  name: %s
+                  name: %[1]s
                   key: token
           # Whole CPUs: a load generator that is throttled measures itself.
           resources:
             requests:
-              cpu: "2"
-              memory: 1Gi
+              cpu: "%[2]d"
+              memory: %[3]s
             limits:
-              cpu: "2"
-              memory: 1Gi
+              cpu: "%[2]d"
+              memory: %[3]s
           securityContext:
             allowPrivilegeEscalation: false
             readOnlyRootFilesystem: true
             capabilities:
               drop: ["ALL"]
-`, s.Name)
+`, s.Name, s.CPUs, s.Memory)
 	if s.Collect != "" {
 		fmt.Fprintf(&b, `          volumeMounts:
             - name: records
@@ -163,18 +184,32 @@ spec:
 	return b.String()
 }
 
+// scraped has a Prometheus that finds its targets by annotations scrape the pods.
+func (s *Spec) scraped() string {
+	if s.Metrics == 0 {
+		return ""
+	}
+	return fmt.Sprintf("    metadata:\n      annotations:\n        prometheus.io/scrape: \"true\"\n        prometheus.io/port: \"%d\"\n", s.Metrics)
+}
+
 // explain says at the top how to use the manifests, and what the cluster must allow.
 func (s *Spec) explain(b *strings.Builder) {
 	fmt.Fprintf(b, "# One load from %d pods. Use it:\n", s.N)
-	fmt.Fprintf(b, "#   lastack fleet kubernetes ... | kubectl apply -f -\n#   kubectl wait --for=condition=complete --timeout=1h job/%s\n", s.Name)
-	if s.Collect == "" {
-		fmt.Fprintf(b, "#   kubectl logs -l job-name=%s --tail=-1 --max-log-requests=%d | lastack merge - -o run.json\n", s.Name, s.N)
-	} else {
-		fmt.Fprintf(b, "#   lastack merge %s-*.json -o run.json, where the claim %s is mounted\n", s.Name, s.Collect)
-	}
+	// The first condition of a Job that has ended is true, whether it succeeded or failed.
+	fmt.Fprintf(b, "#   lastack fleet kubernetes ... | kubectl apply -f -\n#   kubectl wait job/%s --for=jsonpath='{.status.conditions[0].status}'=True --timeout=1h\n", s.Name)
+	fmt.Fprintf(b, "#   kubectl logs -l job-name=%s --tail=-1 | lastack merge - -o run.json -o run.html\n#   lastack report run.json\n", s.Name)
 	fmt.Fprintf(b, "#   kubectl delete job,service,secret %s\n", s.Name)
+	b.WriteString("# The Job fails if a result is not valid (exit code 3), and has its records all the same.\n")
+	if s.Collect == "" {
+		b.WriteString("# The kubelet cuts logs at 10 MB, which is the record of an hour or two; --collect CLAIM keeps longer ones.\n")
+	} else {
+		fmt.Fprintf(b, "# The claim %s keeps the records too, as %s-0.json and so on; logs are cut at 10 MB. User 65534 must be able to write there.\n", s.Collect, s.Name)
+	}
 	if s.Image == DefaultImage {
 		fmt.Fprintf(b, "# The image %s must be on the nodes: make dist, docker build -f .dist/Dockerfile, and --image says where you pushed it.\n", DefaultImage)
+	}
+	if s.Metrics != 0 {
+		b.WriteString("# Prometheus finds the pods by their annotations, or a PodMonitor by the port's name, metrics.\n")
 	}
 	var unsafe []string
 	for _, c := range s.Sysctls {
@@ -186,6 +221,7 @@ func (s *Spec) explain(b *strings.Builder) {
 	}
 	if slices.Sort(unsafe); len(unsafe) > 0 {
 		fmt.Fprintf(b, "# Ask the cluster's owner to allow, on the nodes: kubelet --allowed-unsafe-sysctls=%s\n", strings.Join(unsafe, ","))
+		b.WriteString("# They need a namespace that enforces no Pod Security Standard but privileged.\n")
 	}
 	b.WriteString("# io_uring: most container runtimes forbid it, and lastack then uses epoll, which makes fewer connections a second.\n")
 }

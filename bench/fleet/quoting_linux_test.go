@@ -28,8 +28,9 @@ func TestHostileArguments(t *testing.T) {
 			const skip = "#!/bin/sh\nwhile test \"$1\" != sh; do shift; done\n"
 			for name, text := range map[string]string{
 				"srun": skip + "SLURM_PROCID=0 exec \"$@\"\n", "mpirun": skip + "OMPI_COMM_WORLD_RANK=0 exec \"$@\"\n",
-				"ssh":        "#!/bin/sh\nshift\nexec sh -c \"$*\"\n",
-				"la'st $ack": "#!/bin/sh\ntest \"$1\" != run || { echo \"token $LASTACK_TOKEN\" >\"$DIR/token\"; printf '%s\\0' \"$@\" >\"$DIR/arguments-$$\"; }\n",
+				"ssh": "#!/bin/sh\nshift\nexec sh -c \"$*\"\n",
+				"la'st $ack": "#!/bin/sh\ntest \"$1\" != run || { echo \"token $LASTACK_TOKEN\" >\"$DIR/token\"; printf '%s\\0' \"$@\" >\"$DIR/arguments-$$\"; }\n" +
+					"echo record\nfor a; do test \"${last-}\" != -o || echo record >\"$a\"; last=$a; done\n",
 			} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil { //nolint:gosec // to be run
 					t.Fatal(err)

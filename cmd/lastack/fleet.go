@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,11 +56,18 @@ A drain is not divided: its clients must see one signal by one clock.`,
 	f.StringVar(&o.spec.Collect, "collect", "", "`DIR` for the records, which all machines share; for kubernetes a PersistentVolumeClaim (the pods' logs unless given)")
 	f.StringVar(&o.hosts, "hosts", "", "`HOST,...` of mpi and ssh, shard 0's first")
 	f.Var(decimal(&o.spec.Port), "port", "TCP port where shard 0 waits for the others")
-	f.StringVar(&o.spec.Program, "program", "lastack", "`PATH` of lastack on the machines")
+	f.StringVar(&o.spec.Program, "program", fleet.DefaultProgram, "`PATH` of lastack on the machines")
 	f.StringVar(&o.spec.Image, "image", fleet.DefaultImage, "`IMAGE` of the pods")
+	f.Var(decimal(&o.spec.CPUs), "cpus", "CPUs of each pod")
+	f.StringVar(&o.spec.Memory, "memory", fleet.DefaultMemory, "memory of each pod, a `QUANTITY` like 4Gi")
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl of the pods (repeatable)")
-	o.spec.Port = 9100
-	f.Lookup("port").DefValue = "9100"
+	for name, v := range map[string]struct {
+		to *int
+		is int
+	}{"port": {&o.spec.Port, 9100}, "cpus": {&o.spec.CPUs, fleet.DefaultCPUs}} {
+		*v.to = v.is
+		f.Lookup(name).DefValue = strconv.Itoa(v.is)
+	}
 	return cmd
 }
 
@@ -76,7 +84,12 @@ func (o *fleetOptions) print(cmd *cobra.Command, args []string) (err error) {
 	case dash > 1:
 		return usagef("fleet takes one engine, and the load after --, but was given %q before it", args[1])
 	}
-	if o.spec.Run, err = loadOf(args[dash:]); err != nil {
+	load, err := loadOf(args[dash:])
+	if err != nil {
+		return err
+	}
+	o.spec.Run = args[dash+1:]
+	if o.spec.Metrics, err = scrapedAt(load, args[0] == "kubernetes"); err != nil {
 		return err
 	}
 	if o.hosts != "" {
@@ -100,8 +113,8 @@ func (o *fleetOptions) print(cmd *cobra.Command, args []string) (err error) {
 	return err
 }
 
-// loadOf checks the command line of the load, as far as it does not depend on the machine, and returns run's arguments.
-func loadOf(words []string) ([]string, error) {
+// loadOf checks the command line of the load, as far as it does not depend on the machine, and returns run's flags.
+func loadOf(words []string) (*pflag.FlagSet, error) {
 	switch words[0] {
 	case "run":
 	case "drain":
@@ -131,5 +144,21 @@ func loadOf(words []string) ([]string, error) {
 	if len(sandboxed) > 0 {
 		return nil, usagef("-- run %s: applies to a sandbox, and a run with a TARGET has none: leave it out", sandboxed[0])
 	}
-	return words[1:], nil
+	return f, nil
+}
+
+// scrapedAt is the port where each shard shows its metrics, 0 if nowhere.
+func scrapedAt(load *pflag.FlagSet, pods bool) (uint16, error) {
+	m := metricsFlags{addr: load.Lookup("metrics").Value.String(), public: load.Changed("metrics-public")}
+	if err := m.complete(load.Changed); err != nil || m.addr == "" {
+		return 0, err
+	}
+	a, err := m.address()
+	switch {
+	case err != nil:
+		return 0, err
+	case pods && (a.Addr().IsLoopback() || a.Port() == 0):
+		return 0, usagef("-- run --metrics %s: Prometheus must reach it in each pod: want --metrics 0.0.0.0:9464 --metrics-public", m.addr)
+	}
+	return a.Port(), nil
 }

@@ -70,7 +70,7 @@ var flagGroups = map[string][]flagGroup{
 	"fleet": {
 		{"Fleet", []string{"number", "name", "collect", "port", "program"}},
 		{"mpi, ssh", []string{"hosts"}},
-		{"kubernetes", []string{"image", "sysctl"}},
+		{"kubernetes", []string{"image", "cpus", "memory", "sysctl"}},
 	},
 	"serve": append([]flagGroup{
 		{"Server", []string{"listen", "backlog", "listeners", "reuse-port", "ipv6", "workers", "engine"}},

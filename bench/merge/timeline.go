@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"lastack/bench/record"
 )
 
@@ -26,6 +28,7 @@ type slot struct {
 }
 
 type row struct {
+	sync.Mutex
 	sum                record.Interval
 	lifecycle, connect record.LatencySum
 }
@@ -52,34 +55,23 @@ func (t *timeline) add(r *record.Run) error {
 			t.rows[at[i]] = new(row)
 		}
 	}
-	return inParallel(func(worker, workers int) error {
-		for i := range at {
-			if int(uint64(at[i].at)%uint64(workers)) != worker { // a row is one worker's
-				continue
-			}
-			if err := t.rows[at[i]].add(&r.Timeline[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+	return inParallel(len(at), func(i int) error {
+		w := t.rows[at[i]]
+		w.Lock()
+		defer w.Unlock()
+		return w.add(&r.Timeline[i])
 	})
 }
 
-// inParallel calls f once for each worker, and returns when all are done. Decoding and compressing the histograms takes most of the time.
-func inParallel(f func(worker, workers int) error) error {
-	workers := runtime.GOMAXPROCS(0)
-	errs := make([]error, workers)
-	var wait sync.WaitGroup
-	for w := range workers {
-		wait.Go(func() { errs[w] = f(w, workers) })
+// inParallel calls f for each i below n, on all CPUs, and returns when all are done. The error is one of theirs. Decoding and compressing the
+// histograms takes most of the time of a merge.
+func inParallel(n int, f func(i int) error) error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		g.Go(func() error { return f(i) })
 	}
-	wait.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return g.Wait() //nolint:wrapcheck // it is f's
 }
 
 // shared reports whether a merged record has shards in one kernel.
@@ -180,11 +172,9 @@ func (t *timeline) intervals() ([]record.Interval, error) {
 		return cmp.Or(cmp.Compare(slices.Index(phases, a.phase), slices.Index(phases, b.phase)), cmp.Compare(a.at, b.at), cmp.Compare(a.phase, b.phase))
 	})
 	all := make([]record.Interval, len(at))
-	return all, inParallel(func(worker, workers int) (err error) {
-		for i := worker; i < len(at) && err == nil; i += workers {
-			all[i], err = t.rows[at[i]].interval(t.shared)
-			*t.rows[at[i]] = row{} // to be freed
-		}
+	return all, inParallel(len(at), func(i int) (err error) {
+		all[i], err = t.rows[at[i]].interval(t.shared)
+		t.rows[at[i]].lifecycle, t.rows[at[i]].connect = record.LatencySum{}, record.LatencySum{} // to be freed
 		return err
 	})
 }

@@ -61,7 +61,17 @@ func Write(w io.Writer, r *Run) error {
 
 // Marshal returns r as JSON with a newline at its end, indented by indent, or on
 // one line if indent is empty. Characters that a terminal would not print are escaped.
-func Marshal(r *Run, indent string) ([]byte, error) { return marshal(r, indent) }
+func Marshal(r *Run, indent string) ([]byte, error) {
+	light, histograms := r.withoutHistograms()
+	b, err := marshal(light, indent)
+	if err != nil {
+		return nil, err
+	}
+	if whole, ok := insert(b, histograms); ok {
+		return whole, nil
+	}
+	return marshal(r, indent)
+}
 
 func marshal(r any, indent string) ([]byte, error) {
 	// Check first, since encoding/json does not say which key has the number.

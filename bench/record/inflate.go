@@ -196,28 +196,32 @@ func (c *codes) set(lengths []uint8) bool {
 		longest = max(longest, l)
 	}
 	count[0] = 0
+	var code, place [maxCode + 2]uint // the first of each length
 	for l := 1; l <= maxCode; l++ {
-		next[l+1] = (next[l] + count[l]) << 1
-		if next[l]+count[l] > 1<<l {
+		if code[l]+count[l] > 1<<l {
 			return false // more than there are
+		}
+		code[l+1] = (code[l] + count[l]) << 1
+		place[l+1] = place[l] + count[l]
+	}
+	var ordered [288]uint16 // the symbols by the length of their codes
+	next = place
+	for symbol, l := range lengths {
+		if l > 0 {
+			ordered[next[l]] = uint16(symbol)
+			next[l]++
+		}
+	}
+	// A table of codes one bit longer begins as that of the shorter ones, twice: so each symbol is written once.
+	c.table[0] = noCode
+	for l := uint8(1); l <= longest; l++ {
+		half := 1 << (l - 1)
+		copy(c.table[half:2*half], c.table[:half])
+		for i, symbol := range ordered[place[l]:place[l+1]] {
+			c.table[bits.Reverse16(uint16(code[l])+uint16(i))>>(16-l)] = symbol<<4 | uint16(l)
 		}
 	}
 	c.mask = 1<<longest - 1
-	if next[longest]+count[longest] < 1<<longest {
-		for i := range c.table[:c.mask+1] { // some bits begin no code
-			c.table[i] = noCode
-		}
-	}
-	for symbol, l := range lengths {
-		if l == 0 {
-			continue
-		}
-		code := uint64(bits.Reverse16(uint16(next[l])) >> (16 - l))
-		next[l]++
-		for ; code <= c.mask; code += 1 << l {
-			c.table[code] = uint16(symbol)<<4 | uint16(l)
-		}
-	}
 	return true
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,8 @@ type intake struct {
 	pieceSize int
 	// stopped: what follows is no JSON, or a second value.
 	stopped bool
+	// one: what follows the value is somebody else's. ended: the value has been read.
+	one, ended bool
 
 	stack  []container
 	inText bool
@@ -91,6 +94,30 @@ func (in *intake) take(r io.Reader, buf []byte) error {
 		case err != nil:
 			return fmt.Errorf("read the run record: %w", err)
 		case in.size > in.limit:
+			return tooLarge(in.limit)
+		}
+	}
+	return nil
+}
+
+// takeOne takes a value, and leaves what follows it.
+func (in *intake) takeOne(r *bufio.Reader) error {
+	in.one = true
+	for !in.stopped && !in.ended {
+		if _, err := r.Peek(1); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read the run record: %w", err)
+		}
+		b, _ := r.Peek(r.Buffered())
+		before := in.size
+		if err := in.scan(b); err != nil {
+			return err
+		}
+		if _, err := r.Discard(int(in.size - before)); err != nil {
+			return fmt.Errorf("read the run record: %w", err)
+		}
+		if in.size > in.limit {
 			return tooLarge(in.limit)
 		}
 	}
@@ -181,6 +208,9 @@ func (in *intake) scan(b []byte) error {
 				store(i)
 				in.end(false)
 				in.inTimeline = false
+			}
+			if in.ended = in.one && len(in.stack) == 0; in.ended {
+				b = b[:i+1]
 			}
 		case c == ':':
 			in.stopped = !in.isKey

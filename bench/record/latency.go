@@ -23,30 +23,14 @@ func NewLatency(h *hdr.Histogram) (Latency, error) {
 	if h == nil {
 		return Latency{}, errors.New("there is no latency histogram")
 	}
-	return newLatency(h, h.EncodeV2)
-}
-
-// histogram is one of the library's, dense or packed.
-type histogram interface {
-	TotalCount() int64
-	Min() int64
-	Max() int64
-	Mean() float64
-	ValueAtPercentile(percentile float64) int64
-	LowestTrackableValue() int64
-	HighestTrackableValue() int64
-	SignificantFigures() int64
-}
-
-func newLatency(h histogram, encode func() ([]byte, error)) (Latency, error) {
 	if err := checkGeometry(h); err != nil {
 		return Latency{}, err
 	}
-	encoded, err := encode()
+	encoded, err := h.EncodeV2()
 	if err != nil {
 		return Latency{}, fmt.Errorf("encode a latency histogram: %w", err)
 	}
-	l := summarize(h)
+	l := Summarize(h)
 	l.Hdr = string(encoded)
 	return l, nil
 }
@@ -63,9 +47,7 @@ func (l Latency) Exactly(minUs, meanUs, maxUs float64) Latency {
 // Summarize is NewLatency without the encoded histogram, so it cannot be merged and has no other
 // percentiles. h, in nanoseconds, may have any range and precision. An empty one makes the zero
 // Latency.
-func Summarize(h *hdr.Histogram) Latency { return summarize(h) }
-
-func summarize(h histogram) Latency {
+func Summarize(h *hdr.Histogram) Latency {
 	if h.TotalCount() == 0 {
 		return Latency{}
 	}
@@ -94,6 +76,14 @@ func (l Latency) Histogram() (*hdr.Histogram, error) {
 		return nil, fmt.Errorf("the latency histogram is damaged: %w", err)
 	}
 	return h, l.check(h)
+}
+
+// histogram is one of the library's, dense or packed.
+type histogram interface {
+	TotalCount() int64
+	LowestTrackableValue() int64
+	HighestTrackableValue() int64
+	SignificantFigures() int64
 }
 
 // check compares what was decoded with the summary.

@@ -19,12 +19,8 @@ func Read(r io.Reader) (*Run, error) { return read(r, maxSize) }
 
 func read(r io.Reader, limit int64) (*Run, error) {
 	head := bufio.NewReaderSize(r, 4<<10)
-	blank, err := skipBlank(head, limit)
+	in, err := begin(head, limit)
 	if err != nil {
-		return nil, err
-	}
-	begin, _ := head.Peek(head.Size())
-	if err := checkBegin(begin); err != nil {
 		return nil, err
 	}
 	if f, ok := r.(interface{ Stat() (fs.FileInfo, error) }); ok {
@@ -32,10 +28,49 @@ func read(r io.Reader, limit int64) (*Run, error) {
 			return nil, tooLarge(limit)
 		}
 	}
-	in := newIntake(blank, limit)
 	if err := in.take(head, make([]byte, 256<<10)); err != nil {
 		return nil, err
 	}
+	return in.record()
+}
+
+// Stream reads records that follow each other, as JSON Lines or not.
+type Stream struct{ r *bufio.Reader }
+
+// NewStream returns a Stream of what r has.
+func NewStream(r io.Reader) *Stream { return &Stream{bufio.NewReaderSize(r, 256<<10)} }
+
+// Next is Read for the next record. The error is io.EOF if there are no more. After another error there is no next one.
+func (s *Stream) Next() (*Run, error) {
+	in, err := begin(s.r, maxSize)
+	switch f, _ := errors.AsType[*formatError](err); {
+	case f != nil && f.Fault == faultEmpty:
+		return nil, io.EOF
+	case err != nil:
+		return nil, err
+	}
+	if err := in.takeOne(s.r); err != nil {
+		return nil, err
+	}
+	return in.record()
+}
+
+// begin reads the white space before a record, and checks how that begins.
+func begin(r *bufio.Reader, limit int64) (*intake, error) {
+	blank, err := skipBlank(r, limit)
+	if err != nil {
+		return nil, err
+	}
+	const enough = 4 << 10
+	b, _ := r.Peek(enough)
+	if err := checkBegin(b); err != nil {
+		return nil, err
+	}
+	return newIntake(blank, limit), nil
+}
+
+// record is the record that was taken.
+func (in *intake) record() (*Run, error) {
 	// What cannot be decoded here is not decoded below either, where the error is the first in the text.
 	if first, err := headingOf(in.rest); err == nil {
 		if err := first.check(); err != nil {

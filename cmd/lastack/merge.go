@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -125,7 +123,7 @@ func parts(stdin io.Reader, files []string) iter.Seq[part] {
 // readAhead reads the next one while the caller adds the last.
 func readAhead(all iter.Seq[part]) iter.Seq[part] {
 	return func(yield func(part) bool) {
-		next, done := make(chan part), make(chan struct{})
+		next, done := make(chan part, 2), make(chan struct{})
 		defer close(done)
 		go func() {
 			defer close(next)
@@ -148,24 +146,19 @@ func readAhead(all iter.Seq[part]) iter.Seq[part] {
 // streamed reads the records of a stream, one after the other.
 func streamed(stdin io.Reader) iter.Seq[part] {
 	return func(yield func(part) bool) {
-		d := json.NewDecoder(newWithoutMessages(io.LimitReader(stdin, mostStream)))
+		all := record.NewStream(newWithoutMessages(io.LimitReader(stdin, mostStream)))
 		for n := 1; ; n++ {
-			var text json.RawMessage
-			err := d.Decode(&text)
-			p := part{name: fmt.Sprintf("standard input, record %d", n)}
+			run, err := all.Next()
+			name := fmt.Sprintf("standard input, record %d", n)
 			switch {
 			case errors.Is(err, io.EOF) && n > 1:
 				return
 			case errors.Is(err, io.EOF):
-				p.err = errors.New("standard input is empty: want the records of shards, one after the other")
+				err = errors.New("standard input is empty: want the records of shards, one after the other")
 			case err != nil:
-				p.err = fmt.Errorf("%s: it is not JSON, or ends too early: want records that lastack run -o FILE.json wrote", p.name)
-			default:
-				if p.run, err = record.Read(bytes.NewReader(text)); err != nil {
-					p.err = fmt.Errorf("%s: %w", p.name, err)
-				}
+				err = fmt.Errorf("%s: %w", name, err)
 			}
-			if !yield(p) || p.err != nil {
+			if !yield(part{name, run, err}) || err != nil {
 				return
 			}
 		}

@@ -13,7 +13,8 @@ import (
 )
 
 // timeline adds intervals up. The axis is the number of the interval: shards sample at nearly the same times, and each a little later than the whole
-// number.
+// number. A row is the sum of what all shards did in an interval, though some were in another phase: one whose warm-up ended a moment earlier, or one
+// that was stopped.
 type timeline struct {
 	rows map[slot]*row
 	// kernels are those of the shards so far. If two are in one, nobody knows whose sockets are whose, and the sum has no census.
@@ -21,46 +22,76 @@ type timeline struct {
 	shared  bool
 }
 
-// slot is a place on the axis. A phase ends within an interval, so that there may be one of each at a time.
+// slot is a place on the axis. A phase ends within an interval, so that a record may have more than one row there: nth of so many.
 type slot struct {
-	at    int64
-	phase string
+	at      int64
+	nth, of int
 }
 
 type row struct {
 	sync.Mutex
 	sum                record.Interval
+	phase              int // the first that a shard is in
 	lifecycle, connect record.LatencySum
+}
+
+// span is the rows of a record in a slot: those of one phase count as one.
+type span struct {
+	slot
+	rows []record.Interval
 }
 
 func (t *timeline) add(r *record.Run) error {
 	if t.rows == nil {
 		t.rows, t.kernels = map[slot]*row{}, map[string]bool{}
 	}
-	for _, p := range partsOf("", r) {
+	parts := partsOf("", r)
+	for _, p := range parts {
 		k := p.Kernel()
 		t.shared = t.shared || t.kernels[k]
 		t.kernels[k] = true
 	}
 	t.shared = t.shared || shared(r)
-	every := r.Observer.IntervalS
+	every := parts[0].Observer.IntervalS // a merged record has none of its own
 	if every <= 0 {
 		every = 1
 	}
-	at := make([]slot, len(r.Timeline))
-	for i := range r.Timeline {
-		iv := &r.Timeline[i]
-		at[i] = slot{int64(math.Round(iv.TS / every)), iv.Phase}
-		if t.rows[at[i]] == nil {
-			t.rows[at[i]] = new(row)
+	spans := spansOf(r.Timeline, every, r.Shard == nil)
+	for i := range spans {
+		if s := spans[i].slot; t.rows[s] == nil {
+			t.rows[s] = &row{phase: math.MaxInt}
 		}
 	}
-	return inParallel(len(at), func(i int) error {
-		w := t.rows[at[i]]
+	return inParallel(len(spans), func(i int) error {
+		w := t.rows[spans[i].slot]
 		w.Lock()
 		defer w.Unlock()
-		return w.add(&r.Timeline[i])
+		return w.add(spans[i].rows)
 	})
+}
+
+// spansOf finds the places of a record's rows. A merged record's stay apart, as they were.
+func spansOf(rows []record.Interval, every float64, merged bool) []span {
+	spans := make([]span, 0, len(rows))
+	first := 0 // of those in the same interval
+	number := func() {
+		for i := first; i < len(spans); i++ {
+			spans[i].of = len(spans) - first
+		}
+		first = len(spans)
+	}
+	for i := range rows {
+		at := int64(math.Round(rows[i].TS / every))
+		if first == len(spans) || spans[first].at != at {
+			number()
+		} else if last := &spans[len(spans)-1]; !merged && last.rows[0].Phase == rows[i].Phase {
+			last.rows = rows[i-len(last.rows) : i+1]
+			continue
+		}
+		spans = append(spans, span{slot{at, len(spans) - first + 1, 0}, rows[i : i+1]})
+	}
+	number()
+	return spans
 }
 
 // inParallel calls f for each i below n, on all CPUs, and returns when all are done. The error is one of theirs. Decoding and compressing the
@@ -87,28 +118,39 @@ func shared(r *record.Run) bool {
 	return false
 }
 
-func (w *row) add(iv *record.Interval) error {
+// add adds the rows of a span: what they counted, and the levels at its end.
+func (w *row) add(rows []record.Interval) error {
+	last := &rows[len(rows)-1]
+	for i := range rows {
+		if err := w.addCounts(&rows[i]); err != nil {
+			return err
+		}
+		if rows[i].Census() {
+			last = &rows[i]
+		}
+	}
+	w.addLevels(last)
+	w.sum.InFlight += rows[len(rows)-1].InFlight
+	return nil
+}
+
+// addCounts adds what an interval counted and timed.
+func (w *row) addCounts(iv *record.Interval) error {
 	s := &w.sum
-	s.TS, s.Phase = max(s.TS, iv.TS), iv.Phase
+	s.TS, w.phase = max(s.TS, iv.TS), min(w.phase, phaseOf(iv))
 	s.Started += iv.Started
 	s.Opened += iv.Opened
 	s.Completed += iv.Completed
 	s.Failed += iv.Failed
 	s.Requests += iv.Requests
-	s.InFlight += iv.InFlight
 	s.Failures = record.Sum(s.Failures, iv.Failures)
-	// Of a warm-up there are no histograms: the larger percentiles.
-	s.P50Us, s.P99Us, s.MaxUs = max(s.P50Us, iv.P50Us), max(s.P99Us, iv.P99Us), max(s.MaxUs, iv.MaxUs)
-	s.Client, s.Server = record.Sum(s.Client, iv.Client), record.Sum(s.Server, iv.Server)
-	s.AcceptQueue += iv.AcceptQueue
-	s.NotAccepted += iv.NotAccepted
-	s.FinWait2Mini += iv.FinWait2Mini
-	s.Orphans += iv.Orphans
-	s.PortsInUse, s.PortsReusable = max(s.PortsInUse, iv.PortsInUse), max(s.PortsReusable, iv.PortsReusable) // of a pair
-	s.Fds += iv.Fds
-	s.Tracked += iv.Tracked
-	s.MemBytes += iv.MemBytes
 	s.Counters = record.Sum(s.Counters, iv.Counters)
+	s.MaxUs = max(s.MaxUs, iv.MaxUs)
+	p50, p99 := iv.RestP50Us, iv.RestP99Us
+	if l := iv.Lifecycle; p50+p99 == 0 && (l == nil || l.P50Us != iv.P50Us || l.P99Us != iv.P99Us) {
+		p50, p99 = iv.P50Us, iv.P99Us
+	}
+	s.RestP50Us, s.RestP99Us = max(s.RestP50Us, p50), max(s.RestP99Us, p99)
 	for _, l := range []struct {
 		to   *record.LatencySum
 		from *record.Latency
@@ -122,65 +164,108 @@ func (w *row) add(iv *record.Interval) error {
 	return nil
 }
 
-// together has all shards be in a phase until the last of them ends it: one that was stopped drains while others are under load. Else time would go
-// back where the next phase begins.
-func (t *timeline) together() error {
-	ends := map[string]int64{}
-	var all []slot
+// addLevels adds what a census saw.
+func (w *row) addLevels(iv *record.Interval) {
+	s := &w.sum
+	s.Client, s.Server = record.Sum(s.Client, iv.Client), record.Sum(s.Server, iv.Server)
+	s.AcceptQueue += iv.AcceptQueue
+	s.NotAccepted += iv.NotAccepted
+	s.FinWait2Mini += iv.FinWait2Mini
+	s.Orphans += iv.Orphans
+	s.PortsInUse, s.PortsReusable = max(s.PortsInUse, iv.PortsInUse), max(s.PortsReusable, iv.PortsReusable) // of a pair
+	s.Fds += iv.Fds
+	s.Tracked += iv.Tracked
+	s.MemBytes += iv.MemBytes
+}
+
+// phaseOf is the place of an interval's phase among record.Phases.
+func phaseOf(iv *record.Interval) int {
+	if i := slices.Index(record.Phases(), iv.Phase); i >= 0 {
+		return i
+	}
+	return slices.Index(record.Phases(), record.PhaseLoad)
+}
+
+// together makes one row of those of one place, in the order of time. Records with fewer rows in an interval than others are in its first ones, and at the
+// levels of their last in the rest.
+func (t *timeline) together() ([]*row, error) {
+	var places []slot
 	for s := range t.rows {
-		ends[s.phase] = max(ends[s.phase], s.at)
-		all = append(all, s)
+		places = append(places, s)
 	}
-	for _, s := range all {
-		for _, earlier := range record.Phases() {
-			if earlier == s.phase {
-				break
-			}
-			if end, ok := ends[earlier]; !ok || end <= s.at {
-				continue
-			}
-			iv, err := t.rows[s].interval(false)
-			if err != nil {
-				return err
-			}
-			iv.Phase = earlier
-			to := slot{s.at, earlier}
-			if t.rows[to] == nil {
-				t.rows[to] = new(row)
-			}
-			if err := t.rows[to].add(&iv); err != nil {
-				return err
-			}
-			delete(t.rows, s)
-			break
+	slices.SortFunc(places, func(a, b slot) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.of, b.of), cmp.Compare(a.nth, b.nth))
+	})
+	var all []*row
+	for len(places) > 0 {
+		n := slices.IndexFunc(places, func(s slot) bool { return s.at != places[0].at })
+		if n < 0 {
+			n = len(places)
 		}
+		rows, err := t.interval(places[:n])
+		if err != nil {
+			return nil, err
+		}
+		all, places = append(all, rows...), places[n:]
 	}
-	return nil
+	// All are in a phase until the last of them ends it, and time does not go back.
+	for i := len(all) - 2; i >= 0; i-- {
+		all[i].phase = min(all[i].phase, all[i+1].phase)
+	}
+	for i := 1; i < len(all); i++ {
+		all[i].sum.TS = max(all[i].sum.TS, all[i-1].sum.TS)
+	}
+	return all, nil
+}
+
+// interval makes the rows of one place, which are sorted by how many rows their records have there.
+func (t *timeline) interval(places []slot) (rows []*row, err error) {
+	most := places[len(places)-1].of
+	if most == places[0].of { // nearly always
+		for _, s := range places {
+			rows = append(rows, t.rows[s])
+		}
+		return rows, nil
+	}
+	for nth := 1; nth <= most; nth++ {
+		w := &row{phase: math.MaxInt}
+		for _, s := range places {
+			switch of := t.rows[s]; {
+			case s.nth == nth:
+				iv, err := of.interval(false)
+				if err == nil {
+					err = w.add([]record.Interval{iv})
+				}
+				if err != nil {
+					return nil, err
+				}
+			case s.nth == s.of && s.of < nth:
+				w.addLevels(&of.sum)
+				w.sum.InFlight += of.sum.InFlight
+			}
+		}
+		rows = append(rows, w)
+	}
+	return rows, nil
 }
 
 // intervals are the sums, in the order of time.
 func (t *timeline) intervals() ([]record.Interval, error) {
-	if err := t.together(); err != nil {
+	rows, err := t.together()
+	if err != nil {
 		return nil, err
 	}
-	var at []slot
-	for s := range t.rows {
-		at = append(at, s)
-	}
-	phases := record.Phases()
-	slices.SortFunc(at, func(a, b slot) int {
-		return cmp.Or(cmp.Compare(slices.Index(phases, a.phase), slices.Index(phases, b.phase)), cmp.Compare(a.at, b.at), cmp.Compare(a.phase, b.phase))
-	})
-	all := make([]record.Interval, len(at))
-	return all, inParallel(len(at), func(i int) (err error) {
-		all[i], err = t.rows[at[i]].interval(t.shared)
-		t.rows[at[i]].lifecycle, t.rows[at[i]].connect = record.LatencySum{}, record.LatencySum{} // to be freed
+	all := make([]record.Interval, len(rows))
+	return all, inParallel(len(rows), func(i int) (err error) {
+		all[i], err = rows[i].interval(t.shared)
+		rows[i].lifecycle, rows[i].connect = record.LatencySum{}, record.LatencySum{} // to be freed
 		return err
 	})
 }
 
 func (w *row) interval(shared bool) (record.Interval, error) {
 	iv := w.sum
+	iv.Phase = record.Phases()[w.phase]
 	if shared {
 		iv.Client, iv.Server, iv.Counters = nil, nil, nil
 		iv.AcceptQueue, iv.NotAccepted, iv.FinWait2Mini, iv.Orphans, iv.PortsInUse, iv.PortsReusable, iv.Fds, iv.Tracked, iv.MemBytes = 0, 0, 0, 0, 0, 0, 0, 0, 0
@@ -197,8 +282,26 @@ func (w *row) interval(shared bool) (record.Interval, error) {
 			*l.to = &sum
 		}
 	}
-	if l := iv.Lifecycle; l != nil {
-		iv.P50Us, iv.P99Us = l.P50Us, l.P99Us
+	iv.P50Us, iv.P99Us = iv.RestP50Us, iv.RestP99Us
+	if l := iv.Lifecycle; l == nil {
+		iv.RestP50Us, iv.RestP99Us = 0, 0
+	} else {
+		known := float64(l.Count) / float64(max(l.Count, iv.Completed))
+		iv.P50Us = percentile(0.5, known, l.P50Us, iv.RestP50Us)
+		iv.P99Us = percentile(0.99, known, l.P99Us, iv.RestP99Us)
 	}
 	return iv, nil
+}
+
+// percentile is one of an interval of which a share of the lifecycles is in the histogram, and rest is the largest of the shards that have others too,
+// 0 if none has: of a warm-up there are no histograms. It is that of either where the other's lifecycles are few beside those above it, otherwise the larger.
+func percentile(p, known, histogram, rest float64) float64 {
+	few := (1 - p) / 10
+	switch {
+	case rest == 0, 1-known <= few:
+		return histogram
+	case known <= few:
+		return rest
+	}
+	return max(histogram, rest)
 }

@@ -528,6 +528,10 @@ type Interval struct {
 	// Lifecycle is the same without lifecycles that started in the warm-up, so that the intervals' histograms add up to the result's. It is
 	// nil if none completed.
 	Lifecycle *Latency `json:"lifecycle,omitempty"`
+	// RestP50Us and RestP99Us are of a merged record: the largest percentiles of the shards of which Lifecycle does not have all lifecycles, where it
+	// has some.
+	RestP50Us float64 `json:"rest_p50_us,omitempty"`
+	RestP99Us float64 `json:"rest_p99_us,omitempty"`
 	// Connect is the latency of the connects of the interval, without those of the warm-up.
 	Connect *Latency `json:"connect,omitempty"`
 

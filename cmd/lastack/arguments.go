@@ -1,12 +1,26 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"net"
 
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("%s takes no argument, but was given %q", cmd.Name(), args[0])
+	"github.com/spf13/cobra"
+)
+
+func noArguments(cmd *cobra.Command, args []string) error { return noArgumentsBut("")(cmd, args) }
+
+// noArgumentsBut refuses all arguments. instead says what to do who gives a target, like the commands that take one.
+func noArgumentsBut(instead string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		s := fmt.Sprintf("%s takes no argument, but was given %q", cmd.Name(), args[0])
+		if _, _, err := net.SplitHostPort(args[0]); err == nil && instead != "" {
+			s += ": " + instead
+		}
+		return usagef("%s", s)
 	}
-	return nil
 }
 
 // oneArgument refuses all but one argument. what says what it is.

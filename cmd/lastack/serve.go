@@ -77,7 +77,7 @@ With --exchange http:/ it answers every path alike, after --delay, or after
 
   # Shares the port with the next server, for a handover.
   lastack serve --exchange http:/ --reuse-port`,
-		Args: noArguments,
+		Args: noArgumentsBut("--listen says where it listens"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
 				return err

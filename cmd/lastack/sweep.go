@@ -72,7 +72,7 @@ and --census. It begins with the kernel's defaults unless --base is given.`,
   lastack sweep --vary sources=1,2,4 --find rate --blocks 1
   lastack sweep --vary backlog=16,4k -R 1k --base default -o sweep.json
   lastack sweep --preset close-policy`,
-		Args: noArguments,
+		Args: noArgumentsBut("it starts its own server, in a sandbox of its own"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
 				return err

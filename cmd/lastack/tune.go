@@ -48,7 +48,7 @@ the rounds that have ended: lastack report FILE.unfinished shows them.`,
   lastack tune -R 200 --hold 2s --exchange http:/ -o tune.json
   lastack tune -R 5k --close client:fin -o /tmp/90-lastack.conf
   lastack tune -R 1k --keep tcp_tw_reuse --keep close --base default`,
-		Args: noArguments,
+		Args: noArgumentsBut("it starts its own server, in a sandbox of its own"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math"
@@ -209,6 +210,17 @@ func (p *Progress) Interval(iv *record.Interval) error {
 	p.row(&b, phaseName(iv), func(c *progressColumn) string { return c.cell(iv, length) })
 	_, err := io.WriteString(p.w, b.String())
 	return err
+}
+
+// IsProgress reports whether a line is one of a Progress that does not write to a terminal. No line of a record is.
+func IsProgress(line []byte) bool {
+	const longest = 200
+	if len(line) > longest || !bytes.HasPrefix(line, []byte(" ")) || bytes.IndexByte(line, '"') >= 0 {
+		return false
+	}
+	first, _, found := bytes.Cut(line, []byte(" |"))
+	n := len(bytes.Fields(first)) // the line above the header names the other columns only
+	return found && (n == 0 || n == len(loadColumns().columns))
 }
 
 func (p *Progress) row(b *strings.Builder, phase string, cell func(*progressColumn) string) {

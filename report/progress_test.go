@@ -66,9 +66,20 @@ func TestProgressWidth(t *testing.T) {
 			if utf8.RuneCountInString(l) != want {
 				t.Errorf("%+v: %d columns, want %d: %q", c, utf8.RuneCountInString(l), want, l)
 			}
+			if c.width == 0 && !IsProgress([]byte(l+"\n")) {
+				t.Errorf("is not known as progress: %q", l)
+			}
 			if strings.ContainsAny(l, "\x1b…") {
 				t.Errorf("a number was cut, or an escape got through: %q", l)
 			}
+		}
+	}
+}
+
+func TestIsProgress(t *testing.T) {
+	for _, l := range []string{"", "\n", " ", "  \"a\": \"b | c\",", "   12,", "12 |", " 1 2 | 3", "{}"} {
+		if IsProgress([]byte(l)) {
+			t.Errorf("%q is no progress", l)
 		}
 	}
 }

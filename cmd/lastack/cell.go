@@ -159,7 +159,9 @@ func lost(stderr io.Writer, err error) error {
 		return fmt.Errorf("the run was ended by signal %d (%v)", int(died.Signal), died.Signal)
 	}
 	if ok && died.Stderr != "" {
-		fmt.Fprintln(stderr, quantity.Escape(record.RedactText(strings.TrimSuffix(died.Stderr, "\n"))))
+		for line := range strings.Lines(quantity.Escape(record.RedactText(died.Stderr))) {
+			fmt.Fprintf(stderr, "lastack: %s\n", strings.TrimSuffix(line, "\n"))
+		}
 	}
 	return err
 }

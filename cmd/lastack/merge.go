@@ -36,8 +36,8 @@ A shard that is missing, there twice, of another run or of another plan is
 named, and nothing is merged. --partial merges without those that are missing,
 and says so. A merged record can be merged again, and reported, compared and
 exported like any other. FILE may be - for standard input, with one record after
-the other, as JSON Lines or not; lastack's own messages between them, as in the
-log of an engine, are passed over.
+the other, as JSON Lines or not, or the log of an engine: lastack's own messages
+are passed over, and the labels of srun -l and kubectl logs --prefix taken off.
 
 The exit code is 3 if the merged run is not valid.`,
 		Example: `  lastack merge shard-*.json
@@ -146,7 +146,7 @@ func readAhead(all iter.Seq[part]) iter.Seq[part] {
 // streamed reads the records of a stream, one after the other.
 func streamed(stdin io.Reader) iter.Seq[part] {
 	return func(yield func(part) bool) {
-		all := record.NewStream(newWithoutMessages(io.LimitReader(stdin, mostStream)))
+		all := record.NewStream(newEngineLog(io.LimitReader(stdin, mostStream)))
 		for n := 1; ; n++ {
 			run, err := all.Next()
 			name := fmt.Sprintf("standard input, record %d", n)

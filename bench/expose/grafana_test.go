@@ -1,8 +1,6 @@
 package expose
 
 import (
-	"encoding/json"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,33 +8,6 @@ import (
 
 	"lastack/bench/metric"
 )
-
-// dashboard is what matters here of the dashboard.
-type dashboard struct {
-	Panels []struct {
-		ID      int
-		Type    string
-		Title   string
-		GridPos struct{ X, Y, W, H int }
-		Targets []query
-	}
-	Templating  struct{ List []struct{ Query string } }
-	Annotations struct{ List []query }
-}
-
-type query struct{ Expr string }
-
-func readDashboard(t *testing.T) (d dashboard) {
-	t.Helper()
-	b, err := os.ReadFile("grafana.json")
-	if err == nil {
-		err = json.Unmarshal(b, &d)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // The dashboard asks for what is shown, and for nothing else: each name, and each label of it.
 func TestDashboard(t *testing.T) {

@@ -37,14 +37,19 @@ func TestPromtool(t *testing.T) {
 func TestDashboardQueries(t *testing.T) {
 	t.Parallel()
 	board := readDashboard(t)
-	queries := board.Annotations.List
-	for _, p := range board.Panels {
-		queries = append(queries, p.Targets...)
+	var queries []string
+	for i := range board.Annotations.List {
+		queries = append(queries, board.Annotations.List[i].Expr)
+	}
+	for i := range board.Panels {
+		for _, q := range board.Panels[i].Targets {
+			queries = append(queries, q.Expr)
+		}
 	}
 	variables := strings.NewReplacer("$__rate_interval", "1m", "$job", ".*", "$instance", ".*")
 	rules := "groups:\n- name: dashboard\n  rules:\n"
 	for i, q := range queries {
-		rules += fmt.Sprintf("  - {record: q%d, expr: %q}\n", i, variables.Replace(q.Expr))
+		rules += fmt.Sprintf("  - {record: q%d, expr: %q}\n", i, variables.Replace(q))
 	}
 	file := filepath.Join(t.TempDir(), "rules.yml")
 	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {

@@ -15,7 +15,11 @@ func shardsWords(r *record.Run) string {
 	for i := range r.Shards {
 		hosts[r.Shards[i].Host.BootID] = true
 	}
-	return fmt.Sprintf("%d of %d, on %s: counts are of all of them", len(r.Shards), r.Shards[0].N, number(len(hosts), "host", "hosts"))
+	of := "all of them"
+	if n := len(r.Shards); n < r.Shards[0].N {
+		of = fmt.Sprintf("these %d", n)
+	}
+	return fmt.Sprintf("%d of %d, on %s: counts are of %s", len(r.Shards), r.Shards[0].N, number(len(hosts), "host", "hosts"), of)
 }
 
 // shards is a merged run's table of its parts.

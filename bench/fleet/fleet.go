@@ -36,6 +36,8 @@ type Spec struct {
 	CPUs    int
 	Memory  string
 	Sysctls []Sysctl
+	// Thresholds are bounds on the merged run.
+	Thresholds []string
 	// Metrics is the port where each shard can be scraped, 0 if nowhere.
 	Metrics uint16
 	// Program is the command to call on the hosts (DefaultProgram for pods: an image has its own).
@@ -115,6 +117,14 @@ func (s *Spec) checkHosts() error {
 		}
 	}
 	return nil
+}
+
+// bounds are the thresholds as arguments of lastack merge.
+func (s *Spec) bounds() (b string) {
+	for _, t := range s.Thresholds {
+		b += " --threshold " + quote(t)
+	}
+	return b
 }
 
 // quote makes a word of a shell.

@@ -19,7 +19,7 @@ func TestScripts(t *testing.T) {
 		name, engine string
 		change       func(*Spec)
 	}{
-		{"slurm", "slurm", func(s *Spec) { s.Collect = "/shared/my runs" }},
+		{"slurm", "slurm", func(s *Spec) { s.Collect, s.Thresholds = "/shared/my runs", []string{"connect.p99<5ms"} }},
 		{"mpi", "mpi", func(s *Spec) { s.Hosts = []string{"a", "b", "c", "d"} }},
 		{"mpi-here", "mpi", func(*Spec) {}},
 		{"ssh", "ssh", func(*Spec) {}},

@@ -197,7 +197,7 @@ func (s *Spec) explain(b *strings.Builder) {
 	fmt.Fprintf(b, "# One load from %d pods. Use it:\n", s.N)
 	// The first condition of a Job that has ended is true, whether it succeeded or failed.
 	fmt.Fprintf(b, "#   lastack fleet kubernetes ... | kubectl apply -f -\n#   kubectl wait job/%s --for=jsonpath='{.status.conditions[0].status}'=True --timeout=1h\n", s.Name)
-	fmt.Fprintf(b, "#   kubectl logs -l job-name=%s --tail=-1 | lastack merge - -o run.json -o run.html\n#   lastack report run.json\n", s.Name)
+	fmt.Fprintf(b, "#   kubectl logs -l job-name=%s --tail=-1 | lastack merge -%s -o run.json -o run.html\n#   lastack report run.json\n", s.Name, strings.ReplaceAll(s.bounds(), "\n", " "))
 	fmt.Fprintf(b, "#   kubectl delete job,service,secret %s\n", s.Name)
 	b.WriteString("# The Job fails if a result is not valid (exit code 3), and has its records all the same.\n")
 	if s.Collect == "" {

@@ -42,17 +42,17 @@ func (s *Spec) inner() string {
 	return strings.ReplaceAll(quote(s.Program)+" run "+quoted(s.Run), "'", `'\''`)
 }
 
-// merge is the end of each script. Its exit code is that of lastack merge: 3 if the result is not valid, or a shard's record is missing.
+// merge is the end of each script. Its exit code is that of lastack merge: 3 if the result is not valid, or a shard's record is missing, 99 if a threshold is missed.
 func (s *Spec) merge() string {
 	return fmt.Sprintf(`set -- "$dir"/shard-*.json
 test -e "$1" || { echo "no shard saved a record: see above what they said" >&2; exit 1; }
 code=0
-%[1]s merge "$@" -o "$dir/run.json" -o "$dir/run.html" || code=$?
+%[1]s merge "$@"%[2]s -o "$dir/run.json" -o "$dir/run.html" || code=$?
 # If records are missing, none is merged.
 test ! -e "$dir/run.json" || %[1]s report "$dir/run.json"
 echo "the records are in $dir"
 exit $code
-`, quote(s.Program))
+`, quote(s.Program), s.bounds())
 }
 
 func (s *Spec) mpi() string {

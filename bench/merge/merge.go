@@ -16,6 +16,7 @@ import (
 	"slices"
 
 	"lastack/bench/record"
+	"lastack/bench/shard"
 	"lastack/bench/verdict"
 )
 
@@ -184,11 +185,11 @@ func (m *Merger) Result(partial bool) (*record.Run, error) {
 	slices.SortFunc(m.parts, func(a, b part) int { return cmp.Compare(a.I, b.I) })
 	missing := m.missing()
 	if len(missing) > 0 && !partial {
-		e := &Error{Missing: true}
-		for _, i := range missing {
-			e.Problems = append(e.Problems, fmt.Sprintf("shard %d of 0 to %d is missing", i, m.parts[0].N-1))
+		are := "is"
+		if len(missing) > 1 {
+			are = "are"
 		}
-		return nil, e
+		return nil, &Error{Problems: []string{fmt.Sprintf("%s of 0 to %d %s missing", shard.Names(missing), m.parts[0].N-1, are)}, Missing: true}
 	}
 	r, err := m.run()
 	if err != nil {

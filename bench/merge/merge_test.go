@@ -253,7 +253,7 @@ func TestProblems(t *testing.T) {
 		want   string
 	}{
 		{"missing", func(all []*record.Run) []*record.Run { return slices.Delete(all, 1, 2) }, "shard 1 of 0 to 3 is missing"},
-		{"two missing", func(all []*record.Run) []*record.Run { return all[:2] }, "shard 2 of 0 to 3 is missing; shard 3 of 0 to 3 is missing"},
+		{"two missing", func(all []*record.Run) []*record.Run { return all[:2] }, "shards 2 and 3 of 0 to 3 are missing"},
 		{"twice", func(all []*record.Run) []*record.Run { return append(all, all[2]) }, "shard 2 is there twice: 2.json and 4.json"},
 		{"another run", func(all []*record.Run) []*record.Run { all[1].RunID = "S"; return all }, "1.json is of another run (S) than 0.json (R)"},
 		{"another plan", func(all []*record.Run) []*record.Run { all[3].Shard.PlanSHA256 = "q"; return all }, "3.json has another plan than 0.json"},

@@ -48,6 +48,12 @@ func (e *formatError) Error() string { return e.detail }
 // Unwrap returns the decoder's error, if there was one.
 func (e *formatError) Unwrap() error { return e.err }
 
+// Unfinished reports whether an error of Read is about a record that is empty or ends too early, as after the end of a process that was killed.
+func Unfinished(err error) bool {
+	f, ok := errors.AsType[*formatError](err)
+	return ok && (f.Fault == faultEmpty || f.Fault == faultTruncated)
+}
+
 // Write writes r as indented JSON. The same record always gives the same bytes. The
 // error is w's, or a *formatError with faultNotFinite.
 func Write(w io.Writer, r *Run) error {

@@ -257,7 +257,7 @@ func (m *meeting) hint() string {
 	_, notAddress := netip.ParseAddr(host)
 	switch {
 	case m.strangers > 0:
-		return fmt.Sprintf(" (refused for another token: %d)", m.strangers)
+		return fmt.Sprintf(" (%d refused, which had another token)", m.strangers)
 	case notAddress != nil && m.addr.Addr().IsLoopback() && host != "localhost":
 		return fmt.Sprintf(": here %s is %s, which other hosts cannot reach (/etc/hosts says so); give its address", host, m.addr.Addr())
 	}

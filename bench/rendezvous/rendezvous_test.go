@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"lastack/bench/record"
 	"lastack/bench/shard"
 )
 
@@ -173,7 +174,7 @@ func TestFailures(t *testing.T) {
 			[]int{0, 1},
 			func(i int, s *Spec) { s.Token, s.Timeout = fmt.Sprint(i), 2*time.Second },
 			1,
-			map[int]string{0: "shard 1 did not come within 2s (refused for another token: 1)", 1: "another token"},
+			map[int]string{0: "shard 1 did not come within 2s (1 refused, which had another token)", 1: "another token"},
 		},
 		{
 			"nobody listens", 2,
@@ -229,6 +230,9 @@ func TestFailures(t *testing.T) {
 				e, ok := errors.AsType[*Error](o.err)
 				if !ok || e.Shard != tc.of || !strings.Contains(e.Error(), tc.want[i]) {
 					t.Errorf("shard %d: %v, want %q of shard %d", i, o.err, tc.want[i], tc.of)
+				}
+				if ok && record.RedactText(e.Error()) != e.Error() {
+					t.Errorf("shard %d: %q is taken for a secret", i, e)
 				}
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"lastack/bench/fleet"
+	"lastack/bench/record"
 )
 
 // fleetOptions are the flags of fleet.
@@ -54,6 +55,7 @@ A drain is not divided: its clients must see one signal by one clock.`,
 	f.VarP(count(&o.spec.N), "number", "n", "shards, each on a machine of its own")
 	f.StringVar(&o.spec.Name, "name", "lastack", "`NAME` of the job")
 	f.StringVar(&o.spec.Collect, "collect", "", "`DIR` for the records, which all machines share; for kubernetes a PersistentVolumeClaim (the pods' logs unless given)")
+	f.StringArrayVar(&o.spec.Thresholds, "threshold", nil, "a `BOUND` on the merged run like 'connect.p99<5ms': exit 99 if missed (repeatable)")
 	f.StringVar(&o.hosts, "hosts", "", "`HOST,...` of mpi and ssh, shard 0's first")
 	f.Var(decimal(&o.spec.Port), "port", "TCP port where shard 0 waits for the others")
 	f.StringVar(&o.spec.Program, "program", fleet.DefaultProgram, "`PATH` of lastack on the machines")
@@ -105,6 +107,9 @@ func (o *fleetOptions) print(cmd *cobra.Command, args []string) (err error) {
 	for _, s := range sysctls {
 		o.spec.Sysctls = append(o.spec.Sysctls, fleet.Sysctl{Name: s.Key, Value: s.Value})
 	}
+	if _, err := parseThresholds(record.KindRun, o.spec.Thresholds); err != nil {
+		return err
+	}
 	o.spec.Token = rand.Text()
 	text, err := fleet.Print(args[0], o.spec)
 	if err == nil {
@@ -131,6 +136,9 @@ func loadOf(words []string) (*pflag.FlagSet, error) {
 		if f.Changed(name) {
 			return nil, usagef("-- run --%s: fleet sets it: leave it out", name)
 		}
+	}
+	if f.Changed("threshold") {
+		return nil, usagef("-- run --threshold: each shard would judge its own part: give it to fleet, before --, which judges the merged run")
 	}
 	if f.NArg() == 0 {
 		return nil, usagef("-- run needs a TARGET: without one each shard would have a server of its own")

@@ -18,7 +18,8 @@ import (
 // mergeOptions are the flags of merge.
 type mergeOptions struct {
 	printFlags
-	partial bool
+	partial    bool
+	thresholds []string
 }
 
 func newMerge() *cobra.Command {
@@ -34,15 +35,18 @@ for each shard, and the verdict says which of them differs.
 
 A shard that is missing, there twice, of another run or of another plan is
 named, and nothing is merged. --partial merges without those that are missing,
-and says so. A merged record can be merged again, and reported, compared and
-exported like any other. FILE may be - for standard input, with one record after
-the other, as JSON Lines or not, or the log of an engine: lastack's own messages
-are passed over, and the labels of srun -l and kubectl logs --prefix taken off.
+or whose record is not whole, and says so. A merged record can be merged again,
+and reported, compared and exported like any other. FILE may be - for standard
+input, with one record after the other, as JSON Lines or not, or the log of an
+engine: lastack's own messages are passed over, and the labels of srun -l and
+kubectl logs --prefix taken off.
 
-The exit code is 3 if the merged run is not valid.`,
+The exit code is 3 if the merged run is not valid, and 99 if it is and misses a
+--threshold.`,
 		Example: `  lastack merge shard-*.json
   lastack merge shard-*.json -o run.json -o run.html
   lastack merge - --format json <all-shards.jsonl
+  lastack merge shard-*.json --threshold 'connect.p99<5ms'
   lastack merge --partial shard-0.json shard-2.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -58,6 +62,7 @@ The exit code is 3 if the merged run is not valid.`,
 	f := cmd.Flags()
 	o.register(f, report.FormatNames())
 	f.BoolVar(&o.partial, "partial", false, "merge although shards are missing")
+	f.StringArrayVar(&o.thresholds, "threshold", nil, "a `BOUND` on the merged run like 'connect.p99<5ms': exit 99 if missed (repeatable)")
 	return cmd
 }
 
@@ -67,12 +72,25 @@ func (o *mergeOptions) merge(cmd *cobra.Command, files []string) error {
 		return err
 	}
 	defer p.close()
+	bounds, err := parseThresholds(record.KindRun, o.thresholds)
+	if err != nil {
+		return err
+	}
 	var m merge.Merger
+	var unfinished []string
 	for part := range readAhead(parts(cmd.InOrStdin(), files)) {
-		if part.err != nil {
+		switch {
+		case record.Unfinished(part.err):
+			unfinished = append(unfinished, part.name)
+		case part.err != nil:
 			return part.err
+		default:
+			m.Add(part.name, part.run)
 		}
-		m.Add(part.name, part.run)
+	}
+	const left = "%s: the record is not whole, as of a process that was killed"
+	if len(unfinished) > 0 && !o.partial {
+		return exitWith(exitInvalid, fmt.Errorf(left+": --partial merges the others", strings.Join(unfinished, ", ")))
 	}
 	run, err := m.Result(o.partial)
 	if e, ok := errors.AsType[*merge.Error](err); ok {
@@ -81,11 +99,23 @@ func (o *mergeOptions) merge(cmd *cobra.Command, files []string) error {
 		}
 		return exitWith(exitInvalid, err)
 	}
+	for _, name := range unfinished {
+		run.Warnings = append(run.Warnings, fmt.Sprintf(left+", and was left out", name))
+	}
+	for _, t := range bounds {
+		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
+	}
 	if err := p.print(func(w io.Writer, v report.View) error { return report.Render(w, v, run) }); err != nil {
 		return err
 	}
-	if !run.Verdict.Valid {
+	printMissed(cmd.ErrOrStderr(), run.Thresholds)
+	switch {
+	case !run.Verdict.Valid && p.to[0].file != nil && len(run.Verdict.Reasons) > 0:
+		return exitWith(exitInvalid, fmt.Errorf("the merged run is not valid: %s", run.Verdict.Reasons[0]))
+	case !run.Verdict.Valid:
 		return exitWith(exitInvalid, nil)
+	case slices.ContainsFunc(run.Thresholds, func(t record.ThresholdResult) bool { return !t.OK }):
+		return exitWith(exitThreshold, nil)
 	}
 	return nil
 }

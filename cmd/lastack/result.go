@@ -45,19 +45,24 @@ func (f *resultFlags) registerOutput(fs *pflag.FlagSet, formats []string) {
 }
 
 // parseThresholds reads the bounds on records of a kind.
-func (f *resultFlags) parseThresholds(kind string) error {
-	for _, expr := range f.thresholds {
+func (f *resultFlags) parseThresholds(kind string) (err error) {
+	f.bounds, err = parseThresholds(kind, f.thresholds)
+	return err
+}
+
+func parseThresholds(kind string, exprs []string) (bounds []metric.Threshold, err error) {
+	for _, expr := range exprs {
 		t, err := metric.ParseThreshold(kind, expr)
 		if err != nil {
-			return usagef("%w", err)
+			return nil, usagef("%w", err)
 		}
 		// If the names cannot be read here, Evaluate finds a misspelt one.
 		if err := t.CheckCounter(observe.CounterNames()); err != nil {
-			return usagef("%w", err)
+			return nil, usagef("%w", err)
 		}
-		f.bounds = append(f.bounds, t)
+		bounds = append(bounds, t)
 	}
-	return nil
+	return bounds, nil
 }
 
 // finish saves and prints a record, and returns the program's error. err is the error of the run itself.

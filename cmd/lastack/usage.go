@@ -68,7 +68,7 @@ var flagGroups = map[string][]flagGroup{
 		{"Result", []string{"format", "verbose", "output", "table"}},
 	},
 	"fleet": {
-		{"Fleet", []string{"number", "name", "collect", "port", "program"}},
+		{"Fleet", []string{"number", "name", "collect", "port", "program", "threshold"}},
 		{"mpi, ssh", []string{"hosts"}},
 		{"kubernetes", []string{"image", "cpus", "memory", "sysctl"}},
 	},

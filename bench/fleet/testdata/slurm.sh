@@ -19,7 +19,7 @@ srun --label --kill-on-bad-exit=0 --cpu-bind=none sh -c 'lastack run web.example
 set -- "$dir"/shard-*.json
 test -e "$1" || { echo "no shard saved a record: see above what they said" >&2; exit 1; }
 code=0
-lastack merge "$@" -o "$dir/run.json" -o "$dir/run.html" || code=$?
+lastack merge "$@" --threshold 'connect.p99<5ms' -o "$dir/run.json" -o "$dir/run.html" || code=$?
 # If records are missing, none is merged.
 test ! -e "$dir/run.json" || lastack report "$dir/run.json"
 echo "the records are in $dir"

@@ -193,6 +193,9 @@ func (m *meeting) wait(ctx context.Context) (Start, error) {
 	deadline, _ := ctx.Deadline()
 	late := time.NewTimer(time.Until(deadline) - grace) // the search for the own address may have taken some of the time
 	defer late.Stop()
+	long := time.NewTicker(patience)
+	defer long.Stop()
+	var told []int
 	for {
 		absent, err := m.state()
 		switch {
@@ -203,6 +206,11 @@ func (m *meeting) wait(ctx context.Context) (Start, error) {
 		}
 		select {
 		case <-m.changed:
+		case <-long.C:
+			if !slices.Equal(absent, told) {
+				m.Waiting(absent)
+				told = absent
+			}
 		case <-ctx.Done():
 			return Start{}, context.Cause(ctx)
 		case <-late.C:

@@ -25,6 +25,8 @@ type Spec struct {
 	Quorum  int
 	// RunID is shard 0's name of the run.
 	RunID string
+	// Waiting, unless nil, hears of a wait that is no short one, and at shard 0 for whom it is, each time that this changes.
+	Waiting func(absent []int)
 }
 
 // Start is what the shards agreed on.
@@ -44,6 +46,9 @@ const Exchanges = 16
 // MaxUncertainty is the most by which two clocks may be unsure to each other: shards that start further apart are no common load.
 const MaxUncertainty = 50 * time.Millisecond
 
+// patience is how long a wait may last before it is told.
+const patience = time.Second
+
 // lead is how long before the start it is announced, so that each shard can make its sockets and its sandbox.
 const lead = 2 * time.Second
 
@@ -51,9 +56,19 @@ const lead = 2 * time.Second
 func Meet(ctx context.Context, s Spec) (Start, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout+grace, errTimeout)
 	defer cancel()
+	if s.Waiting == nil {
+		s.Waiting = func([]int) {}
+	}
 	if s.Shard.I == 0 {
 		return lead0(ctx, &s)
 	}
+	told := make(chan struct{})
+	long := time.AfterFunc(patience, func() { s.Waiting(nil); close(told) })
+	defer func() {
+		if !long.Stop() {
+			<-told
+		}
+	}()
 	return join(ctx, &s)
 }
 

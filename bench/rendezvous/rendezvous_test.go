@@ -99,11 +99,19 @@ func TestMeet(t *testing.T) {
 	}
 }
 
+// Enough start when the time is over. Until then all hear that they wait, and shard 0 for whom.
 func TestQuorum(t *testing.T) {
 	t.Parallel()
-	for i, o := range meet(t, 4, []int{0, 1, 3}, func(_ int, s *Spec) { s.Timeout, s.Quorum = 3*time.Second, 3 }) {
+	var heard [4][]string
+	for i, o := range meet(t, 4, []int{0, 1, 3}, func(i int, s *Spec) {
+		s.Timeout, s.Quorum = 3*time.Second, 3
+		s.Waiting = func(absent []int) { heard[i] = append(heard[i], fmt.Sprint(absent)) }
+	}) {
 		if o.err != nil || len(o.Absent) != 1 || o.Absent[0] != 2 {
 			t.Errorf("shard %d: %+v", i, o)
+		}
+		if n := len(heard[i]); n == 0 || i == 0 && heard[i][n-1] != "[2]" || i > 0 && n > 1 {
+			t.Errorf("shard %d heard of %v", i, heard[i])
 		}
 	}
 }

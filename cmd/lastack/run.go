@@ -60,7 +60,7 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 	defer o.metrics.close()
 	see := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
 	return o.carryOut(cmd, 0, func(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error) {
-		if err := o.meet(ctx, &o.setup.Common, o.spec.AllowPublic); err != nil {
+		if err := o.meet(ctx, &o.setup.Common, o.spec.AllowPublic, o.waiting(shown)); err != nil {
 			return nil, err
 		}
 		o.spec.Common = o.setup.Common // for the setup without a sandbox

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -126,11 +130,39 @@ func (o *shardFlags) find(ctx context.Context, public bool) (netip.AddrPort, err
 			return netip.AddrPort{}, usagef("%w", sockstate.BadValue("rendezvous", o.rendezvous, want+", or --allow-public", is))
 		}
 	}
-	return netip.AddrPortFrom(ips[0].Unmap(), uint16(port)), nil
+	return netip.AddrPortFrom(meetingPoint(ips), uint16(port)), nil
+}
+
+// meetingPoint is the address of a name that all shards choose: resolvers sort by what their host can reach, or change the order each time.
+func meetingPoint(ips []netip.Addr) netip.Addr {
+	rank := func(ip netip.Addr) int {
+		switch {
+		case ip.IsLoopback(): // of this host alone
+			return 2
+		case ip.Is6():
+			return 1
+		}
+		return 0
+	}
+	return slices.MinFunc(ips, func(a, b netip.Addr) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Compare(b)) })
+}
+
+// waiting tells of a wait that is no short one.
+func (o *runOptions) waiting(to io.Writer) func(absent []int) {
+	if o.quiet {
+		return nil
+	}
+	return func(absent []int) {
+		whom := "the others"
+		if len(absent) > 0 {
+			whom = shard.Names(absent)
+		}
+		fmt.Fprintf(to, "lastack: shard %d waits for %s at %s, %v at most\n", o.shard.I, whom, o.rendezvous, o.timeout)
+	}
 }
 
 // meet waits for the other shards, and puts what was agreed into what runs.
-func (o *shardFlags) meet(ctx context.Context, s *setup.Common, public bool) error {
+func (o *shardFlags) meet(ctx context.Context, s *setup.Common, public bool, waiting func(absent []int)) error {
 	if o.rendezvous == "" {
 		return nil
 	}
@@ -140,7 +172,7 @@ func (o *shardFlags) meet(ctx context.Context, s *setup.Common, public bool) err
 	}
 	st, err := rendezvous.Meet(ctx, rendezvous.Spec{
 		Shard: o.shard, Name: o.rendezvous, Find: func(ctx context.Context) (netip.AddrPort, error) { return o.find(ctx, public) },
-		Plan: s.Shard.PlanSHA256, Version: s.Version, Token: os.Getenv(tokenVariable), Timeout: o.timeout, Quorum: o.quorum, RunID: runID,
+		Plan: s.Shard.PlanSHA256, Version: s.Version, Token: os.Getenv(tokenVariable), Timeout: o.timeout, Quorum: o.quorum, RunID: runID, Waiting: waiting,
 	})
 	if err != nil {
 		return err

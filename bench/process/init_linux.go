@@ -199,9 +199,9 @@ func runReaper(ch *channel) int {
 		// The channel has ended, so what was started must end.
 		if !endDescendants(patience) {
 			_ = ch.send(reply{Stuck: true})
-			// The process that started this has the same time again to end it. Then the kernel kills the server (PDEATHSIG), which no
-			// filter forbids.
-			time.Sleep(patience)
+			// The process that started this has the same time again to end it, and says what it could not. After that, and not at the same
+			// moment, the kernel kills the server (PDEATHSIG), which no filter forbids.
+			time.Sleep(2 * patience)
 			done <- reply{}
 		}
 	}()

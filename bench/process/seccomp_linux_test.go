@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,7 +42,8 @@ type denial struct {
 	Errno   syscall.Errno
 	Calls   []uint32
 	Contain Contain
-	// Found by it: the processes that it started, what a signal and End came to, and how the server ended.
+	// Found by it: the server, all processes that it started, what a signal and End came to, and how the server ended.
+	Server      int
 	Pids        []int
 	Signal, End string
 	Exit        Exit
@@ -70,7 +72,7 @@ func init() {
 		if err := json.Unmarshal([]byte(arg), &d); err != nil {
 			return 97
 		}
-		p, err := Start(Spec{Args: []string{"/proc/self/exe"}, Contain: d.Contain, env: append(os.Environ(), envProgram+"=family"), patience: 2 * time.Second})
+		p, err := Start(Spec{Args: []string{"/proc/self/exe"}, Contain: d.Contain, env: append(os.Environ(), envProgram+"=family"), patience: time.Second})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 96
@@ -92,7 +94,8 @@ func init() {
 				}
 			}
 		}
-		p.patience /= 20 // where nothing can be killed, that is known before the reaper gives up, and the server dies with it
+		d.Server = p.PID()
+		p.patience = time.Second // as the reaper's, so that both see at one moment that nothing can be killed
 		d.Signal = fmt.Sprint(p.Signal(unix.SIGTERM))
 		if d.Signal == "<nil>" {
 			<-p.Exited()
@@ -150,13 +153,17 @@ func TestSignalDenied(t *testing.T) {
 					}
 					if kill {
 						// The server dies with its reaper; what it has forked cannot be killed from within the filter.
-						for left := watch(t, d.Pids); len(left) > 0; left = left[1:] {
-							if left[0].PID() != d.Pids[0] {
-								_ = left[0].Signal(unix.SIGKILL)
-							}
-							await(t, fmt.Sprintf("the end of process %d", left[0].PID()), left[0].Exited())
+						forked := slices.DeleteFunc(d.Pids, func(pid int) bool { return pid == d.Server })
+						for _, left := range watch(t, forked) {
+							_ = left.Signal(unix.SIGKILL)
+							await(t, fmt.Sprintf("the end of process %d", left.PID()), left.Exited())
 						}
-						if !strings.Contains(d.Signal, "a seccomp filter or a security policy") || !strings.Contains(d.End, "left behind") {
+						for limit := time.Now().Add(time.Minute); (one{pid: d.Server}).runs(); time.Sleep(10 * time.Millisecond) {
+							if time.Now().After(limit) {
+								t.Fatal("the server did not end")
+							}
+						}
+						if !strings.Contains(d.Signal, "a seccomp filter or a security policy") || !strings.Contains(d.End, "left behind") || !strings.Contains(d.End, "they live 1s after SIGKILL") {
 							t.Errorf("signal: %s, end: %s: want both refused, and that said", d.Signal, d.End)
 						}
 						return

@@ -2,9 +2,10 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
-	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
 )
@@ -27,41 +28,74 @@ func shards(r *record.Run) *section {
 	if len(r.Shards) == 0 {
 		return nil
 	}
-	limited := 0
-	for i := range r.Shards {
-		if v := &r.Shards[i].Verdict; !v.Valid || v.LimitedBy != record.LimitTarget {
-			limited++
-		}
-	}
-	lead := "all alike"
-	if limited > 0 {
-		lead = fmt.Sprintf("%d of %d did not meet their rate, or are not valid", limited, len(r.Shards))
-	}
+	lead, odd := oddShards(r.Shards)
 	s := begin(document.First, "SHARDS", lead)
-	const most = 8 // on the first page
-	t := s.table(document.First, "", "attempted", "completed/s", "failed", "lifecycle p99", "late", "clock within", "limited by")
-	for i := range r.Shards {
-		of := &r.Shards[i]
-		var p99, late, clock document.Value
-		if l := of.Latency["lifecycle"]; l.Count > 0 {
-			p99 = txt(quantity.Micros(l.P99Us))
+	t := s.table(document.First, "shard", "attempted", "completed/s", "failed", "lifecycle p99", "late", "limited by", "+clock within")
+	for _, isOdd := range []bool{true, false} { // those first, since a first page has room for a few
+		for i := range r.Shards {
+			if of := &r.Shards[i]; odd(of) == isOdd {
+				shardRow(t, of)
+			}
 		}
-		if of.StartAt != nil {
-			late, clock = txt(quantity.Micros(float64(of.StartSkewUs))), txt(quantity.Micros(float64(of.ClockUncertaintyUs)))
-		}
-		by := strings.ReplaceAll(record.CapacityWords(of.Verdict.LimitedBy), "_", " ")
-		if !of.Verdict.Valid {
-			by += ", not valid"
-		}
-		row := t.row(fmt.Sprint("shard ", of.I), document.Count(of.Connections.Attempted), document.Rate(of.Rate.CompletedPerS), document.Count(of.Connections.Failed),
-			p99, late, clock, txt(by))
-		row.Level = levelIf(i < most || !of.Verdict.Valid)
-		if !of.Verdict.Valid {
-			row.Tone = document.Bad
-		}
-	}
-	if n := len(r.Shards); n > most {
-		s.say(document.First, fmt.Sprintf("%d more with -v", n-most))
 	}
 	return s
+}
+
+// oddShards says how many shards are not valid, and how many are limited by something else than most of the others, and which.
+func oddShards(shards []record.ShardResult) (lead string, odd func(*record.ShardResult) bool) {
+	limits := map[string]int{}
+	for i := range shards {
+		if v := &shards[i].Verdict; v.Valid {
+			limits[v.LimitedBy]++
+		}
+	}
+	usual := ""
+	for _, l := range slices.Sorted(maps.Keys(limits)) {
+		if limits[l] > limits[usual] {
+			usual = l
+		}
+	}
+	var parts []string
+	valid := 0
+	for _, n := range limits {
+		valid += n
+	}
+	if n := len(shards) - valid; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d not valid", n, len(shards)))
+	}
+	for _, l := range slices.Sorted(maps.Keys(limits)) {
+		switch l {
+		case usual:
+		case record.LimitTarget:
+			parts = append(parts, fmt.Sprintf("%d of %d met the rate", limits[l], len(shards)))
+		default:
+			parts = append(parts, fmt.Sprintf("%d of %d limited by %s", limits[l], len(shards), shardLimit(l)))
+		}
+	}
+	if len(parts) == 0 {
+		return "all alike", func(*record.ShardResult) bool { return false }
+	}
+	return strings.Join(parts, ", "), func(s *record.ShardResult) bool { return !s.Verdict.Valid || s.Verdict.LimitedBy != usual }
+}
+
+func shardLimit(by string) string { return strings.ReplaceAll(record.CapacityWords(by), "_", " ") }
+
+func shardRow(t *table, of *record.ShardResult) {
+	var p99, late, clock document.Value
+	if l := of.Latency["lifecycle"]; l.Count > 0 {
+		p99 = document.Micros(l.P99Us)
+	}
+	if of.StartAt != nil {
+		late, clock = document.Micros(of.StartSkewUs), document.Micros(of.ClockUncertaintyUs)
+	}
+	by := shardLimit(of.Verdict.LimitedBy)
+	if !of.Verdict.Valid {
+		by += ", not valid"
+	}
+	row := t.row(fmt.Sprint(of.I), document.Count(of.Connections.Attempted), document.Rate(of.Rate.CompletedPerS), document.Count(of.Connections.Failed),
+		p99, late, txt(by), clock)
+	row.Level = document.First
+	if !of.Verdict.Valid {
+		row.Tone = document.Bad
+	}
 }

@@ -10,9 +10,8 @@ import (
 // lateStart is how much later than the common moment a shard may start, in seconds, before it is named.
 const lateStart = 1e-3
 
-// shards says of a merged run whether it is one load: all parts of it, at the same time, each valid by itself.
+// shards says of a merged run whether it is one load: all parts of it, at the same time, each valid by itself. What makes it invalid comes first.
 func (j *judgement) shards() {
-	j.limitOfShards()
 	if missing := j.r.ShardsMissing; len(missing) > 0 {
 		j.v.Valid = false
 		j.because("shards_missing", args{}.of(missing))
@@ -30,6 +29,10 @@ func (j *judgement) shards() {
 			}
 			j.because("shard_invalid", a)
 		}
+	}
+	j.limitOfShards()
+	for i := range j.r.Shards {
+		s := &j.r.Shards[i]
 		if late := float64(s.StartSkewUs) / 1e6; late > lateStart {
 			j.because("shard_late", args{"shard": s.I, "late_s": late, "full": s.Pressure.CPU.GeneratorBusiest > 0.9})
 		}

@@ -17,7 +17,9 @@ func shardsWords(r *record.Run) string {
 		hosts[r.Shards[i].Host.BootID] = true
 	}
 	of := "all of them"
-	if n := len(r.Shards); n < r.Shards[0].N {
+	if n := len(r.Shards); n == 1 {
+		of = "this one"
+	} else if n < r.Shards[0].N {
 		of = fmt.Sprintf("these %d", n)
 	}
 	return fmt.Sprintf("%d of %d, on %s: counts are of %s", len(r.Shards), r.Shards[0].N, number(len(hosts), "host", "hosts"), of)

@@ -312,6 +312,19 @@ func TestPartial(t *testing.T) {
 	}
 }
 
+// Rates are of the time in which any shard was under load, as those of one process that saw everything.
+func TestRates(t *testing.T) {
+	t.Parallel()
+	shards, _ := made(t, rand.New(rand.NewPCG(9, 9)), 3)
+	for i, r := range shards {
+		r.LoadS = []float64{2.5, 5, 5}[i]
+		r.Rate = record.Rate{OpenedPerS: 100, CompletedPerS: 80, RequestsPerS: 40, TargetPerS: 100}
+	}
+	if d := cmp.Diff(record.Rate{OpenedPerS: 250, CompletedPerS: 200, RequestsPerS: 100, TargetPerS: 300}, merged(t, false, shards...).Rate); d != "" {
+		t.Error(d)
+	}
+}
+
 // A shard that was stopped drains while others are under load. Neither time nor a phase comes back.
 func TestStoppedShard(t *testing.T) {
 	t.Parallel()

@@ -31,11 +31,11 @@ func (m *Merger) run() (*record.Run, error) {
 	}
 	r.Plan = m.plan()
 	var err error
-	if r.Result, err = result(m.results(-1), m.latency); err != nil {
+	if r.Result, err = result(m.results(-1), r.LoadS, m.latency); err != nil {
 		return nil, err
 	}
 	for i := range m.groups {
-		one, err := result(m.results(i), m.groups[i].latency)
+		one, err := result(m.results(i), r.LoadS, m.groups[i].latency)
 		if err != nil {
 			return nil, err
 		}
@@ -107,26 +107,38 @@ func rounded(v float64) float64 {
 	return r
 }
 
+// partResult is a shard's result, or that of a group, and for how long it was under load.
+type partResult struct {
+	*record.Result
+	loadS float64
+}
+
 // results are those of the shards, or of a group of theirs.
-func (m *Merger) results(group int) (all []*record.Result) {
+func (m *Merger) results(group int) (all []partResult) {
 	for i := range m.parts {
+		p := &m.parts[i]
 		if group < 0 {
-			all = append(all, &m.parts[i].Result)
-		} else if g := m.parts[i].Groups; group < len(g) {
-			all = append(all, &g[group].Result)
+			all = append(all, partResult{&p.Result, p.LoadS})
+		} else if group < len(p.Groups) {
+			all = append(all, partResult{&p.Groups[group].Result, p.LoadS})
 		}
 	}
 	return all
 }
 
-func result(all []*record.Result, sums map[string]*record.LatencySum) (r record.Result, err error) {
+// result is that of all shards together, of which the last was under load for loadS.
+func result(all []partResult, loadS float64, sums map[string]*record.LatencySum) (r record.Result, err error) {
 	r.Outcomes = map[string]int64{}
 	for _, of := range all {
+		share := 1.0
+		if loadS > 0 {
+			share = of.loadS / loadS
+		}
 		addConnections(&r.Connections, &of.Connections)
 		maps.Copy(r.Outcomes, record.Sum(r.Outcomes, of.Outcomes))
-		r.Rate.OpenedPerS += of.Rate.OpenedPerS
-		r.Rate.CompletedPerS += of.Rate.CompletedPerS
-		r.Rate.RequestsPerS += of.Rate.RequestsPerS
+		r.Rate.OpenedPerS += of.Rate.OpenedPerS * share
+		r.Rate.CompletedPerS += of.Rate.CompletedPerS * share
+		r.Rate.RequestsPerS += of.Rate.RequestsPerS * share
 		r.Rate.TargetPerS += of.Rate.TargetPerS
 		r.HTTP, r.Errnos, r.ExchangeErrors = record.Sum(r.HTTP, of.HTTP), record.Sum(r.Errnos, of.Errnos), record.Sum(r.ExchangeErrors, of.ExchangeErrors)
 		r.FirstFailureS = earliest(r.FirstFailureS, of.FirstFailureS)

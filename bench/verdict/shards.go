@@ -12,6 +12,11 @@ const lateStart = 1e-3
 
 // shards says of a merged run whether it is one load: all parts of it, at the same time, each valid by itself. What makes it invalid comes first.
 func (j *judgement) shards() {
+	stopped := j.stopped()
+	if len(stopped) > 0 {
+		j.v.Valid = false
+		j.because("shards_stopped", args{}.of(stopped))
+	}
 	if missing := j.r.ShardsMissing; len(missing) > 0 {
 		j.v.Valid = false
 		j.because("shards_missing", args{}.of(missing))
@@ -37,7 +42,9 @@ func (j *judgement) shards() {
 			j.because("shard_late", args{"shard": s.I, "late_s": late, "full": s.Pressure.CPU.GeneratorBusiest > 0.9})
 		}
 	}
-	if apart, known := j.apart(); known {
+	if apart, known := j.apart(); len(j.r.Shards) == 1 {
+		// Nothing that it could be apart from.
+	} else if known {
 		j.because("shards_together", args{"shards": len(j.r.Shards), "apart_s": apart})
 	} else {
 		j.because("shards_unsynchronized", nil)
@@ -45,8 +52,23 @@ func (j *judgement) shards() {
 	j.accounting()
 	if j.r.Interrupted {
 		j.v.LimitedBy = record.LimitInterrupted
-		j.v.Findings = slices.Insert(j.v.Findings, 0, record.Finding{Code: "interrupted", Args: args{"after_s": j.r.ElapsedS}.plain()})
+		if len(stopped) == 0 {
+			j.v.Findings = slices.Insert(j.v.Findings, 0, record.Finding{Code: "interrupted", Args: args{"after_s": j.r.ElapsedS}.plain()})
+		}
 	}
+}
+
+// stopped lists the shards that a signal ended before the others.
+func (j *judgement) stopped() (some []int) {
+	for i := range j.r.Shards {
+		if j.r.Shards[i].Interrupted {
+			some = append(some, j.r.Shards[i].I)
+		}
+	}
+	if len(some) == len(j.r.Shards) {
+		return nil
+	}
+	return some
 }
 
 // limitOfShards names what limited most shards, of two that limited as many the one of the lower number. That the target rate was met is a limit only
@@ -65,8 +87,8 @@ func (j *judgement) limitOfShards() {
 		}
 	}
 	j.v.LimitedBy = limit
-	if n := len(by[limit]); n == len(j.r.Shards) {
-		return
+	if n := len(by[limit]); n == len(j.r.Shards) || limit == record.LimitInterrupted {
+		return // it is said by itself
 	}
 	a := args{"all": len(j.r.Shards)}.of(by[limit])
 	if l, ok := record.LimitNamed(limit); ok {
@@ -112,6 +134,7 @@ func shardCodes() []Code {
 		found("shards_limited", "not all shards of a run had the same limit", "look at the shards that did, and their hosts", which+" of {all}: [{words}|another limit than the others]"),
 		found("shards_missing", "shards that took part are not in the merged record", "merge all of them", which+" took part, and is missing here: counts and rates are of the others only"),
 		found("shards_absent", "shards did not come to the rendezvous, and the others began without them", again, which+" did not come, so that the load was smaller than asked for"),
+		found("shards_stopped", "a signal ended some shards, and not the others", again, which+" [was{?one}|were] stopped by a signal and the others were not, so that the load became smaller"),
 		found("shard_invalid", "a shard's result is no statement about the target", "see that shard's verdict", "shard {shard} is not valid[: {why}]"),
 		found("shard_late", "a shard started later than the others", "a faster or less busy host for that shard", "shard {shard} was late by {late_s}[: its generator's CPU was full{?full}]"),
 		found("shards_together", "how far apart the shards can have started", "nothing", "all {shards} shards started within {apart_s} of each other"),

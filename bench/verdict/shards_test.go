@@ -57,10 +57,19 @@ func TestShards(t *testing.T) {
 			return r
 		}(), false, record.LimitTarget, "shard 1 took part, and is missing here"},
 		{"interrupted", func() record.Run {
-			r := shards(nil)
+			r := shards(func(all []record.ShardResult) {
+				for i := range all {
+					all[i].Interrupted = true
+				}
+			})
 			r.Interrupted = true
 			return r
-		}(), true, record.LimitInterrupted, "stopped by a signal"},
+		}(), true, record.LimitInterrupted, "stopped by a signal after"},
+		{"one interrupted", func() record.Run {
+			r := shards(func(all []record.ShardResult) { all[1].Interrupted = true })
+			r.Interrupted = true
+			return r
+		}(), false, record.LimitInterrupted, "shard 1 was stopped by a signal and the others were not"},
 	} {
 		v := words(t, &tt.run)
 		if said := strings.Join(v.Reasons, "\n"); v.Valid != tt.valid || v.LimitedBy != tt.limit || !strings.Contains(said, tt.says) {

@@ -37,7 +37,7 @@ type progressColumn struct {
 }
 
 // NewProgress returns a Progress that writes to w, with the server's states if server is set. Groups of columns that do not fit
-// a width above 0 are left out from the right: the limits, the server's states, the client's.
+// a width above 0 are left out from the right: the limits, the server's states, the client's; then columns of the load.
 func NewProgress(w io.Writer, server bool, width int) *Progress {
 	groups := []progressGroup{loadColumns()}
 	for _, side := range sides() {
@@ -46,9 +46,14 @@ func NewProgress(w io.Writer, server bool, width int) *Progress {
 		}
 	}
 	groups = append(groups, limitColumns())
-	// The load's own columns and the phase stay, however narrow the terminal.
-	for len(groups) > 1 && width > 0 && columns(groups) > width {
-		groups = groups[:len(groups)-1]
+	for width > 0 && columns(groups) > width {
+		if n := len(groups) - 1; n > 0 {
+			groups = groups[:n]
+		} else if load := &groups[0]; len(load.columns) > leastProgress {
+			load.columns = load.columns[:len(load.columns)-1]
+		} else {
+			break
+		}
 	}
 	return &Progress{w: w, groups: groups}
 }
@@ -58,6 +63,8 @@ const (
 	headerEvery = 20
 	// phaseWidth is that of the last column: warmup.
 	phaseWidth = 6
+	// leastProgress is how many columns of the load stay beside the phase, however narrow the terminal: the time, and what opened and failed.
+	leastProgress = 3
 )
 
 // columns is the width of a row.
@@ -198,10 +205,12 @@ func short(v float64, width int) string {
 func (p *Progress) Interval(iv *record.Interval) error {
 	var b strings.Builder
 	if p.rows%headerEvery == 0 {
-		for _, g := range p.groups {
-			fmt.Fprintf(&b, "%s%-*s", g.lead, g.width(), " "+g.title)
+		if len(p.groups) > 1 { // the load's columns have no title
+			for _, g := range p.groups {
+				fmt.Fprintf(&b, "%s%-*s", g.lead, g.width(), " "+g.title)
+			}
+			b.WriteString(strings.Repeat(" ", 1+phaseWidth) + "\n")
 		}
-		b.WriteString(strings.Repeat(" ", 1+phaseWidth) + "\n")
 		p.row(&b, "", func(c *progressColumn) string { return c.head })
 	}
 	p.rows++

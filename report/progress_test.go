@@ -56,10 +56,10 @@ func TestProgressWidth(t *testing.T) {
 	for _, c := range []struct {
 		server bool
 		width  int
-	}{{false, 0}, {true, 0}, {true, 80}, {false, 1}} {
+	}{{false, 0}, {true, 0}, {true, 80}, {true, 40}, {true, 30}, {false, 1}} {
 		out := string(progressOf(t, c.server, c.width, intervals))
 		want := columns(NewProgress(io.Discard, c.server, c.width).groups)
-		if c.width >= 80 && want > c.width {
+		if c.width > 1 && want > c.width {
 			t.Errorf("%+v: %d columns", c, want)
 		}
 		for _, l := range strings.Split(strings.TrimSuffix(out, "\n"), "\n") {

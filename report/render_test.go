@@ -58,16 +58,22 @@ func TestText(t *testing.T) {
 			first := show(t, View{Format: "text"}, r)
 			checkFirst(t, first)
 			golden.Check(t, filepath.Join("testdata", name+".txt"), string(first))
-			for _, width := range []int{40, 80, 200} {
+			for _, width := range []int{30, 40, 80, 200} {
 				page := show(t, View{Format: "text", Width: width}, r)
 				checkFirst(t, page)
-				for i, l := range strings.Split(string(page), "\n") {
-					if n := utf8.RuneCountInString(l); n > width {
-						t.Errorf("line %d has %d columns of %d: %q", i+1, n, width, l)
-					}
-				}
+				checkWidth(t, page, width)
 			}
+			checkWidth(t, show(t, View{Format: "text", Width: 30, Verbose: true}, r), 30)
 		})
+	}
+}
+
+func checkWidth(t *testing.T, page []byte, width int) {
+	t.Helper()
+	for i, l := range strings.Split(string(page), "\n") {
+		if n := utf8.RuneCountInString(l); n > width {
+			t.Errorf("line %d has %d columns of %d: %q", i+1, n, width, l)
+		}
 	}
 }
 

@@ -251,8 +251,8 @@ func countdownOn(w io.Writer, width int) (see func(record.Event), done func()) {
 			return
 		}
 		begun = true
-		row := "lastack: " + quantity.Escape(e.Phase.Text)
-		fmt.Fprint(w, clear+row[:min(len(row), max(width-1, 0))])
+		row := []rune("lastack: " + quantity.Escape(e.Phase.Text))
+		fmt.Fprint(w, clear+string(row[:min(len(row), max(width-1, 0))]))
 	}
 	return see, func() {
 		if begun {

@@ -146,11 +146,18 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 		col.width = max(col.width, col.number+col.unit, utf8.RuneCountInString(col.head))
 		if c > 0 {
 			// Short words before the last column stand in their line, like numbers. Long ones end a part.
-			col.words = col.words && (c == len(cols)-1 || col.width > cellWidth)
+			col.words = col.words && (c == len(cols)-1 || col.width > cellWidth) || col.left && col.width > w.width-indent-2
 			col.width = min(col.width, cellWidth)
 		}
 	}
-	cols[0].width = min(max(cols[0].width, 9), nameWidth, w.width*6/10)
+	widest := 0
+	for _, c := range cols[1:] {
+		if !c.words {
+			widest = max(widest, c.width)
+		}
+	}
+	// A column fits beside the names, of which a long one gets a line of its own.
+	cols[0].width = min(max(cols[0].width, 9), nameWidth, w.width*6/10, max(w.width-indent-2-widest, 0))
 	w.narrow(cols, rows)
 	// Print as many columns as fit, then the others below. Words take what is left of a line.
 	for from := 1; ; {

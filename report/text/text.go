@@ -16,6 +16,9 @@ import (
 // Columns is the most columns of a line, and the width if the terminal's is not known.
 const Columns = 100
 
+// leastColumns are enough for each number beside the beginning of its name.
+const leastColumns = 30
+
 // hung is the column where the lead of a section begins.
 const hung = 13
 
@@ -86,7 +89,7 @@ func Write(w io.Writer, doc *document.Document, o Options) error {
 	if o.Width <= 0 || o.Width > Columns {
 		o.Width = Columns
 	}
-	o.Width = max(o.Width, 40)
+	o.Width = max(o.Width, leastColumns)
 	var lines []string
 	if o.All || doc.Long {
 		lines = print(doc, o, limits{})
@@ -101,7 +104,7 @@ func Write(w io.Writer, doc *document.Document, o Options) error {
 			lines = print(doc, o, all[i])
 		}
 		if more := len(lines) - pageLines; more > 0 {
-			lines = append(lines[:pageLines-1], fmt.Sprintf("… and %d more lines (-v)", more+1))
+			lines = append(lines[:pageLines-1], fmt.Sprintf("… %d more (-v)", more+1))
 		}
 	}
 	var b bytes.Buffer

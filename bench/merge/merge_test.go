@@ -300,7 +300,7 @@ func TestPartial(t *testing.T) {
 	t.Parallel()
 	shards, _ := made(t, rand.New(rand.NewPCG(5, 5)), 4)
 	r := merged(t, true, shards[0], shards[3])
-	if d := cmp.Diff([]int{1, 2}, r.ShardsMissing); d != "" || r.Verdict.Valid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "shards 1, 2 took part") {
+	if d := cmp.Diff([]int{1, 2}, r.ShardsMissing); d != "" || r.Verdict.Valid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "shards 1 and 2 took part") {
 		t.Errorf("missing %v, verdict %+v", r.ShardsMissing, r.Verdict)
 	}
 	// Those that never came are not missing.

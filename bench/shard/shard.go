@@ -111,19 +111,35 @@ func number(s string) (int, bool) {
 // String is I/N.
 func (s Shard) String() string { return strconv.Itoa(s.I) + "/" + strconv.Itoa(s.N) }
 
-// Names lists shards in a sentence: "shard 3", "shards 1, 2 and 5".
+// Names lists shards, whose numbers rise, in a sentence: "shard 3", "shards 1, 2 and 5", "shards 0 and 16 to 63".
 func Names(all []int) string {
-	words := make([]string, len(all))
-	for i, n := range all {
-		words[i] = strconv.Itoa(n)
+	const fewest, most = 3, 8 // of a range that is one, and of words
+	var words []string
+	for i := 0; i < len(all); {
+		n := 1
+		for i+n < len(all) && all[i+n] == all[i]+n {
+			n++
+		}
+		if n < fewest {
+			n = 1
+		}
+		w := strconv.Itoa(all[i])
+		if n > 1 {
+			w += " to " + strconv.Itoa(all[i+n-1])
+		}
+		if words = append(words, w); len(words) == most && i+n < len(all) {
+			words[most-1] = strconv.Itoa(len(all)-i) + " more"
+			break
+		}
+		i += n
 	}
 	switch n := len(words); {
 	case n == 0:
 		return "no shard"
-	case n == 1:
+	case len(all) == 1:
 		return "shard " + words[0]
-	case n > 8:
-		return "shards " + strings.Join(words[:7], ", ") + " and " + strconv.Itoa(n-7) + " more"
+	case n == 1:
+		return "shards " + words[0]
 	default:
 		return "shards " + strings.Join(words[:n-1], ", ") + " and " + words[n-1]
 	}

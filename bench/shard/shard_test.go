@@ -87,7 +87,8 @@ func TestPartsAddUp(t *testing.T) {
 func TestNames(t *testing.T) {
 	for want, of := range map[string][]int{
 		"no shard": nil, "shard 3": {3}, "shards 1 and 5": {1, 5}, "shards 1, 2 and 5": {1, 2, 5},
-		"shards 0, 1, 2, 3, 4, 5, 6 and 2 more": {0, 1, 2, 3, 4, 5, 6, 7, 8},
+		"shards 0 to 2": {0, 1, 2}, "shards 0, 2 to 4, 6 and 7": {0, 2, 3, 4, 6, 7},
+		"shards 0, 2, 4, 6, 8, 10, 12 and 14": {0, 2, 4, 6, 8, 10, 12, 14}, "shards 0, 2, 4, 6, 8, 10, 12 and 5 more": {0, 2, 4, 6, 8, 10, 12, 14, 15, 16, 17, 20},
 	} {
 		if got := Names(of); got != want {
 			t.Errorf("%v: %q, want %q", of, got, want)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"lastack/bench/record"
+	"lastack/bench/shard"
 )
 
 // lateStart is how much later than the common moment a shard may start, in seconds, before it is named.
@@ -121,18 +122,18 @@ func (a args) of(shards []int) args {
 	for _, n := range shards {
 		all = append(all, strconv.Itoa(n))
 	}
-	a["shards"], a["one"] = all, len(all) == 1
+	a["shards"], a["which"], a["one"] = all, shard.Names(shards), len(all) == 1
 	return a
 }
 
 func shardCodes() []Code {
 	const (
 		again = "repeat the run with all shards"
-		which = "[shard {shards}{?one}|shards {shards}]"
+		which = "{which}"
 	)
 	return []Code{
 		found("shards_limited", "not all shards of a run had the same limit", "look at the shards that did, and their hosts", which+" of {all}: [{words}|another limit than the others]"),
-		found("shards_missing", "shards that took part are not in the merged record", "merge all of them", which+" took part, and is missing here: counts and rates are of the others only"),
+		found("shards_missing", "shards that took part are not in the merged record", "merge all of them", which+" took part, and [is{?one}|are] missing here: counts and rates are of the others only"),
 		found("shards_absent", "shards did not come to the rendezvous, and the others began without them", again, which+" did not come, so that the load was smaller than asked for"),
 		found("shards_stopped", "a signal ended some shards, and not the others", again, which+" [was{?one}|were] stopped by a signal and the others were not, so that the load became smaller"),
 		found("shard_invalid", "a shard's result is no statement about the target", "see that shard's verdict", "shard {shard} is not valid[: {why}]"),

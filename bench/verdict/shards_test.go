@@ -48,7 +48,7 @@ func TestShards(t *testing.T) {
 				for i := range all {
 					all[i].Absent = []int{3, 4}
 				}
-			}), true, record.LimitTarget, "shards 3, 4 did not come",
+			}), true, record.LimitTarget, "shards 3 and 4 did not come",
 		},
 		{"without clocks", shards(func(all []record.ShardResult) { all[1].StartAt = nil }), true, record.LimitTarget, "did not compare their clocks"},
 		{"missing", func() record.Run {

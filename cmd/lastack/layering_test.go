@@ -53,7 +53,7 @@ var layers = []struct {
 	{"bench/metric", []string{"sockstate", "bench/quantity", "bench/record"}},
 	{"bench/stat", nil},
 	{"bench/compare", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
-	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric", "bench/model"}},
+	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric", "bench/model", "bench/shard"}},
 	{"bench/expose", []string{"server", "bench/record", "bench/metric"}},
 	{"bench/merge", []string{"sockstate", "bench/record", "bench/shard", "bench/verdict"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity", "bench/model"}},

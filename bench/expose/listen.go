@@ -18,8 +18,9 @@ const (
 	// mostConnections bounds the scrapers at a time, mostHead the bytes of a request.
 	mostConnections = 16
 	mostHead        = 16 << 10
-	// idleAtMost is how long a connection may wait for its next request, and a request for its end.
+	// idleAtMost is how long a connection may wait for its next request, readLimit how long that may take to come, and writeLimit its answer.
 	idleAtMost = 2 * time.Minute
+	readLimit  = 10 * time.Second
 	writeLimit = 10 * time.Second
 )
 
@@ -108,6 +109,10 @@ func (s *Listener) serve(c net.Conn) {
 	r := bufio.NewReaderSize(c, mostHead)
 	for {
 		_ = c.SetDeadline(time.Now().Add(idleAtMost)) // fails only if it is closed
+		if _, err := r.Peek(1); err != nil {
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(readLimit))
 		q, err := readRequest(r)
 		if errors.Is(err, errRequest) {
 			q = request{status: "400 Bad Request", close: true}

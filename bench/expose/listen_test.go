@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -90,6 +91,38 @@ func TestBadRequests(t *testing.T) {
 		}
 		_ = c.Close()
 	}
+}
+
+// deadlined tells the deadlines that are set.
+type deadlined struct {
+	net.Conn
+	set chan time.Duration
+}
+
+func (d deadlined) SetDeadline(t time.Time) error {
+	d.set <- time.Until(t)
+	return nil
+}
+
+// A request that has begun has less time than one that has not: slow ones cannot keep the others out for long.
+func TestSlowRequest(t *testing.T) {
+	near, far := net.Pipe()
+	d, ended := deadlined{near, make(chan time.Duration)}, make(chan struct{})
+	go func() {
+		(&Listener{figures: Run(testBuild)}).serve(d)
+		close(ended)
+	}()
+	if left := <-d.set; left <= readLimit {
+		t.Errorf("a connection has %v", left)
+	}
+	if _, err := io.WriteString(far, "G"); err != nil {
+		t.Fatal(err)
+	}
+	if left := <-d.set; left > readLimit {
+		t.Errorf("a request has %v", left)
+	}
+	_ = far.Close()
+	<-ended
 }
 
 // A listener that is closed has no connection any more, and no goroutine, although scrapers are there.

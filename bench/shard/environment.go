@@ -7,10 +7,10 @@ import (
 // environments are the variables by which engines tell a process which of how many it is. The first whose index is set counts.
 var environments = []struct {
 	index, number string
-	// first is the least index: array tasks may be numbered from 1 on.
-	first string
+	// first is the least index, and step how much the next is higher: array tasks may be numbered from 1 on, or 0, 10, 20.
+	first, step string
 }{
-	{index: "SLURM_ARRAY_TASK_ID", number: "SLURM_ARRAY_TASK_COUNT", first: "SLURM_ARRAY_TASK_MIN"},
+	{index: "SLURM_ARRAY_TASK_ID", number: "SLURM_ARRAY_TASK_COUNT", first: "SLURM_ARRAY_TASK_MIN", step: "SLURM_ARRAY_TASK_STEP"},
 	{index: "SLURM_PROCID", number: "SLURM_NTASKS"},
 	{index: "OMPI_COMM_WORLD_RANK", number: "OMPI_COMM_WORLD_SIZE"},
 	// Kubernetes does not tell how many (an Indexed Job's completions).
@@ -56,6 +56,9 @@ func find(getenv func(string) string) (f found, err error) {
 		}
 		if first, ok := number(getenv(e.first)); e.first != "" && ok {
 			i -= first
+			if step, ok := number(getenv(e.step)); ok && step > 1 && i%step == 0 {
+				i /= step
+			}
 		}
 		f.Shard, err = Shard{i, n}.check(e.index + "=" + text)
 		f.by = e.number

@@ -10,6 +10,7 @@ import (
 func TestParse(t *testing.T) {
 	slurm := map[string]string{"SLURM_PROCID": "3", "SLURM_NTASKS": "4"}
 	array := map[string]string{"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "4", "SLURM_PROCID": "0", "SLURM_NTASKS": "1"}
+	stepped := map[string]string{"SLURM_ARRAY_TASK_ID": "31", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_STEP": "10"}
 	mpi := map[string]string{"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}
 	job := map[string]string{"JOB_COMPLETION_INDEX": "6"}
 	for _, tc := range []struct {
@@ -33,6 +34,7 @@ func TestParse(t *testing.T) {
 		{text: "auto", want: Shard{}},
 		{text: "auto", env: slurm, want: Shard{3, 4}},
 		{text: "auto", env: array, want: Shard{1, 4}},
+		{text: "auto", env: stepped, want: Shard{3, 4}},
 		{text: "auto", env: mpi, want: Shard{0, 2}},
 		{text: "auto", env: job, err: "want --shard N"},
 		{text: "8", env: job, want: Shard{6, 8}},

@@ -39,6 +39,7 @@ type formatError struct {
 	Fault fault
 	// Key is the path of the faulty key, like "connections.failed", if there is one.
 	Key    string
+	shard  *Shard // whose record it is, if that is known
 	detail string
 	err    error
 }

@@ -225,13 +225,15 @@ func FuzzRead(f *testing.F) {
 			}
 			return
 		}
-		all := NewStream(bytes.NewReader(b))
-		one, err := all.Next()
-		if d := cmp.Diff(r, one); d != "" || err != nil {
-			t.Fatalf("in a stream: %v %s", err, d)
-		}
-		if _, err := all.Next(); !errors.Is(err, io.EOF) {
-			t.Fatalf("after it: %v", err)
+		if !bytes.Contains(bytes.TrimSpace(b), []byte("\n{")) { // which begins the next record of a stream
+			all := NewStream(bytes.NewReader(b))
+			one, err := all.Next()
+			if d := cmp.Diff(r, one); d != "" || err != nil {
+				t.Fatalf("in a stream: %v %s", err, d)
+			}
+			if _, err := all.Next(); !errors.Is(err, io.EOF) {
+				t.Fatalf("after it: %v", err)
+			}
 		}
 		for _, l := range r.Latency {
 			_, _ = l.Histogram()

@@ -27,8 +27,10 @@ type intake struct {
 	pieceSize int
 	// stopped: what follows is no JSON, or a second value.
 	stopped bool
-	// one: what follows the value is somebody else's. ended: the value has been read.
-	one, ended bool
+	// one: what follows the value is somebody else's. ended: the value has been read. cutOff: it has not, and another began at a line's beginning.
+	one, ended, cutOff bool
+	// newLine: the last byte ended a line.
+	newLine bool
 
 	stack  []container
 	inText bool
@@ -157,6 +159,9 @@ func (in *intake) scan(b []byte) error {
 					in.cutHistogram()
 				}
 			}
+			if in.stopped {
+				b = b[:i+n]
+			}
 			i += n - 1
 			continue
 		}
@@ -181,6 +186,8 @@ func (in *intake) scan(b []byte) error {
 		switch {
 		case len(in.stack) == 0 && (c != '{' || in.containers > 0):
 			in.stopped = true
+		case c == '{' && in.one && (i > 0 && b[i-1] == '\n' || i == 0 && in.newLine) && len(in.stack) > 0:
+			in.stopped, in.cutOff = true, true
 		case c == '"':
 			in.inText, in.letters = true, in.letters[:0]
 			if in.inTimeline && !in.isKey && strings.EqualFold(in.key, "hdr") {
@@ -228,11 +235,17 @@ func (in *intake) scan(b []byte) error {
 		default:
 			in.stopped = true
 		}
-		if in.stopped {
+		switch {
+		case in.cutOff:
+			b = b[:i]
+		case in.stopped:
 			b = b[:i+1]
 		}
 	}
 	store(len(b))
+	if len(b) > 0 {
+		in.newLine = b[len(b)-1] == '\n'
+	}
 	in.size += int64(len(b))
 	switch {
 	case len(in.rest) > maxRest:
@@ -267,9 +280,9 @@ func (in *intake) end(comma bool) {
 	p.text = append(p.text, ']')
 }
 
-// scanText takes what belongs to a text, and returns how much that is.
+// scanText takes what belongs to a text, and returns how much that is. Of records that follow each other one ends with its line if it is in a text there.
 func (in *intake) scanText(b []byte) (n int, err error) {
-	for n < len(b) && in.inText {
+	for n < len(b) && in.inText && !in.stopped {
 		switch {
 		case in.escaped:
 			in.escaped = false
@@ -287,6 +300,11 @@ func (in *intake) scanText(b []byte) (n int, err error) {
 			}
 			if at := bytes.IndexByte(b[n:n+m], '\\'); at >= 0 {
 				m = at
+			}
+			if in.one {
+				if at := bytes.IndexByte(b[n:n+m], '\n'); at >= 0 {
+					m, in.stopped = at, true
+				}
 			}
 			n += m
 		}

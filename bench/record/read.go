@@ -34,27 +34,6 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	return in.record()
 }
 
-// Stream reads records that follow each other, as JSON Lines or not.
-type Stream struct{ r *bufio.Reader }
-
-// NewStream returns a Stream of what r has.
-func NewStream(r io.Reader) *Stream { return &Stream{bufio.NewReaderSize(r, 256<<10)} }
-
-// Next is Read for the next record. The error is io.EOF if there are no more. After another error there is no next one.
-func (s *Stream) Next() (*Run, error) {
-	in, err := begin(s.r, maxSize)
-	switch f, _ := errors.AsType[*formatError](err); {
-	case f != nil && f.Fault == faultEmpty:
-		return nil, io.EOF
-	case err != nil:
-		return nil, err
-	}
-	if err := in.takeOne(s.r); err != nil {
-		return nil, err
-	}
-	return in.record()
-}
-
 // begin reads the white space before a record, and checks how that begins.
 func begin(r *bufio.Reader, limit int64) (*intake, error) {
 	blank, err := skipBlank(r, limit)

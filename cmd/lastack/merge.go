@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench/merge"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report"
 )
@@ -39,7 +40,8 @@ or whose record is not whole, and says so. A merged record can be merged again,
 and reported, compared and exported like any other. FILE may be - for standard
 input, with one record after the other, as JSON Lines or not, or the log of an
 engine: lastack's own messages are passed over, and the labels of srun -l and
-kubectl logs --prefix taken off.
+kubectl logs --prefix taken off. Other lines, as of a process that crashed, are
+refused, and passed over by --partial, which says how many there were.
 
 The exit code is 3 if the merged run is not valid, and 99 if it is and misses a
 --threshold.`,
@@ -61,7 +63,7 @@ The exit code is 3 if the merged run is not valid, and 99 if it is and misses a
 	}
 	f := cmd.Flags()
 	o.register(f, report.FormatNames())
-	f.BoolVar(&o.partial, "partial", false, "merge although shards are missing")
+	f.BoolVar(&o.partial, "partial", false, "merge although shards are missing, or records or lines of a log damaged")
 	f.StringArrayVar(&o.thresholds, "threshold", nil, "a `BOUND` on the merged run like 'connect.p99<5ms': exit 99 if missed (repeatable)")
 	return cmd
 }
@@ -77,20 +79,35 @@ func (o *mergeOptions) merge(cmd *cobra.Command, files []string) error {
 		return err
 	}
 	var m merge.Merger
-	var unfinished []string
-	for part := range readAhead(parts(cmd.InOrStdin(), files)) {
+	var unfinished, warnings []string
+	const left = "%s: the record is not whole, as of a process that was killed"
+	for part := range readAhead(parts(cmd.InOrStdin(), files, o.partial)) {
+		var stray *strayLine
 		switch {
-		case record.Unfinished(part.err):
+		case record.Unfinished(part.err) && !o.partial:
 			unfinished = append(unfinished, part.name)
+		case record.Unfinished(part.err):
+			warnings = append(warnings, fmt.Sprintf(left+", and was left out", part.name))
+		case part.streamed && record.Faulty(part.err) && !o.partial:
+			return fmt.Errorf("%w; --partial merges the others", part.err)
+		case part.streamed && record.Faulty(part.err):
+			warnings = append(warnings, fmt.Sprintf("left out %v", part.err))
+		case errors.As(part.err, &stray) && !o.partial:
+			return fmt.Errorf("%w; --partial passes over such lines", part.err)
+		case errors.As(part.err, &stray):
+			warnings = append(warnings, part.err.Error())
 		case part.err != nil:
 			return part.err
 		default:
 			m.Add(part.name, part.run)
 		}
 	}
-	const left = "%s: the record is not whole, as of a process that was killed"
-	if len(unfinished) > 0 && !o.partial {
+	if len(unfinished) > 0 {
 		return exitWith(exitInvalid, fmt.Errorf(left+": --partial merges the others", strings.Join(unfinished, ", ")))
+	}
+	for i := range warnings {
+		warnings[i] = record.RedactText(warnings[i])
+		fmt.Fprintf(cmd.ErrOrStderr(), "lastack: %s\n", quantity.Escape(warnings[i]))
 	}
 	run, err := m.Result(o.partial)
 	if e, ok := errors.AsType[*merge.Error](err); ok {
@@ -99,9 +116,7 @@ func (o *mergeOptions) merge(cmd *cobra.Command, files []string) error {
 		}
 		return exitWith(exitInvalid, err)
 	}
-	for _, name := range unfinished {
-		run.Warnings = append(run.Warnings, fmt.Sprintf(left+", and was left out", name))
-	}
+	run.Warnings = append(run.Warnings, warnings...)
 	for _, t := range bounds {
 		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
 	}
@@ -125,17 +140,18 @@ const mostStream = 8 << 30
 
 // part is the record of a shard, or why there is none.
 type part struct {
-	name string
-	run  *record.Run
-	err  error
+	name     string
+	run      *record.Run
+	err      error
+	streamed bool
 }
 
 // parts reads the records of files, of which - is standard input.
-func parts(stdin io.Reader, files []string) iter.Seq[part] {
+func parts(stdin io.Reader, files []string, partial bool) iter.Seq[part] {
 	return func(yield func(part) bool) {
 		for _, path := range files {
 			if path == "-" {
-				for p := range streamed(stdin) {
+				for p := range streamed(stdin, partial) {
 					if !yield(p) {
 						return
 					}
@@ -143,7 +159,7 @@ func parts(stdin io.Reader, files []string) iter.Seq[part] {
 				continue
 			}
 			r, err := readRecord(nil, path)
-			if !yield(part{path, r, err}) {
+			if !yield(part{name: path, run: r, err: err}) {
 				return
 			}
 		}
@@ -173,24 +189,45 @@ func readAhead(all iter.Seq[part]) iter.Seq[part] {
 	}
 }
 
-// streamed reads the records of a stream, one after the other.
-func streamed(stdin io.Reader) iter.Seq[part] {
+// streamed reads the records of a stream, one after the other. If partial is set, the last part says what lines were passed over.
+func streamed(stdin io.Reader, partial bool) iter.Seq[part] {
 	return func(yield func(part) bool) {
-		all := record.NewStream(newEngineLog(io.LimitReader(stdin, mostStream)))
+		log := newEngineLog(io.LimitReader(stdin, mostStream), partial)
+		all := record.NewStream(log)
 		for n := 1; ; n++ {
 			run, err := all.Next()
+			at := log.where(all.Began())
 			name := fmt.Sprintf("standard input, record %d", n)
+			var stray *strayLine
 			switch {
+			case errors.Is(err, io.EOF) && log.stray != nil:
+				yield(part{err: fmt.Errorf("standard input: %w", log.stray), streamed: true})
+				return
 			case errors.Is(err, io.EOF) && n > 1:
 				return
 			case errors.Is(err, io.EOF):
 				err = errors.New("standard input is empty: want the records of shards, one after the other")
+			case errors.As(err, &stray):
+				err = fmt.Errorf("standard input, %w", stray)
 			case err != nil:
+				name += at.of(record.ShardOf(err))
 				err = fmt.Errorf("%s: %w", name, err)
 			}
-			if !yield(part{name, run, err}) || err != nil {
+			if !yield(part{name, run, err, true}) || err != nil && !record.Faulty(err) {
 				return
 			}
 		}
 	}
+}
+
+// of says whose record it is, as far as that is known.
+func (b beginning) of(s *record.Shard) string {
+	known := fmt.Sprintf("line %d", b.line)
+	if b.label != "" {
+		known += fmt.Sprintf(" (%s)", b.label)
+	}
+	if s != nil {
+		known += fmt.Sprintf(", shard %d of 0 to %d", s.I, s.N-1)
+	}
+	return ", " + known
 }

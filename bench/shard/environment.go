@@ -4,15 +4,18 @@ import (
 	"lastack/sockstate"
 )
 
-// environments are the variables by which engines tell a process which of how many it is. The first whose index is set counts.
+// environments are the variables by which engines tell a process which of how many it is. The first whose index is set counts: within a job of Slurm
+// those of an MPI launcher are the process's own, and Slurm's those of the launcher.
 var environments = []struct {
 	index, number string
 	// first is the least index, and step how much the next is higher: array tasks may be numbered from 1 on, or 0, 10, 20.
 	first, step string
 }{
 	{index: "SLURM_ARRAY_TASK_ID", number: "SLURM_ARRAY_TASK_COUNT", first: "SLURM_ARRAY_TASK_MIN", step: "SLURM_ARRAY_TASK_STEP"},
-	{index: "SLURM_PROCID", number: "SLURM_NTASKS"},
 	{index: "OMPI_COMM_WORLD_RANK", number: "OMPI_COMM_WORLD_SIZE"},
+	// Hydra (MPICH, Intel MPI, MVAPICH), and srun --mpi=pmi2.
+	{index: "PMI_RANK", number: "PMI_SIZE"},
+	{index: "SLURM_PROCID", number: "SLURM_NTASKS"},
 	// Kubernetes does not tell how many (an Indexed Job's completions).
 	{index: "JOB_COMPLETION_INDEX"},
 }

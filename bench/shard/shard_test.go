@@ -12,6 +12,11 @@ func TestParse(t *testing.T) {
 	array := map[string]string{"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "4", "SLURM_PROCID": "0", "SLURM_NTASKS": "1"}
 	stepped := map[string]string{"SLURM_ARRAY_TASK_ID": "31", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_STEP": "10"}
 	mpi := map[string]string{"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}
+	hydra := map[string]string{"PMI_RANK": "2", "PMI_SIZE": "3"}
+	// The second launcher of a job of Slurm starts the processes 4 to 7, and srun --mpi=pmi2 says the same twice.
+	inSlurm := map[string]string{"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "PMI_RANK": "5", "PMI_SIZE": "8"}
+	openInSlurm := map[string]string{"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_SIZE": "8"}
+	both := map[string]string{"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "PMI_RANK": "1", "PMI_SIZE": "2"}
 	job := map[string]string{"JOB_COMPLETION_INDEX": "6"}
 	for _, tc := range []struct {
 		text string
@@ -36,6 +41,12 @@ func TestParse(t *testing.T) {
 		{text: "auto", env: array, want: Shard{1, 4}},
 		{text: "auto", env: stepped, want: Shard{3, 4}},
 		{text: "auto", env: mpi, want: Shard{0, 2}},
+		{text: "auto", env: hydra, want: Shard{2, 3}},
+		{text: "auto", env: inSlurm, want: Shard{5, 8}},
+		{text: "auto", env: openInSlurm, want: Shard{5, 8}},
+		{text: "auto", env: both, want: Shard{1, 2}},
+		{text: "auto", env: map[string]string{"PMI_RANK": "0", "PMI_SIZE": "1", "SLURM_PROCID": "1", "SLURM_NTASKS": "2"}, want: Shard{1, 2}},
+		{text: "auto", env: map[string]string{"PMI_RANK": "1"}, err: "PMI_SIZE= is not"},
 		{text: "auto", env: job, err: "want --shard N"},
 		{text: "8", env: job, want: Shard{6, 8}},
 		{text: "6", env: job, err: "no shard 6 of 6"},

@@ -105,6 +105,15 @@ func TestEachCause(t *testing.T) {
 		}, func(r *record.Run) {
 			r.Plan.Groups = []record.Group{{Name: "idle"}, {Name: "arrivals", Connections: 6}}
 		}, "5 -> 6"},
+		{"shards", func(r *record.Run) { r.Shards = make([]record.ShardResult, 2) }, func(r *record.Run) { r.Shards = make([]record.ShardResult, 3) }, "2 -> 3"},
+		{"hosts", nil, func(r *record.Run) {
+			r.Hosts = append(r.Hosts, record.Host{Kernel: "6.18", Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "1"}})
+		}, "1 -> 2"},
+		{"hosts[0].cpus", func(r *record.Run) {
+			r.Hosts = []record.Host{{CPUs: 2, NetNS: "net:[1]"}, {CPUs: 2, NetNS: "net:[2]"}}
+		}, func(r *record.Run) {
+			r.Hosts = []record.Host{{CPUs: 4, NetNS: "net:[3]"}, {CPUs: 2, NetNS: "net:[4]"}}
+		}, "2 -> 4"},
 		{"drain.stop.signal", func(r *record.Run) {
 			r.Kind, r.Drain = record.KindDrain, &record.Drain{Stop: record.DrainStop{Signal: "SIGTERM"}}
 		}, func(r *record.Run) {

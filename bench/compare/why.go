@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,22 +37,45 @@ type Setting struct {
 // which may explain others. A key is that of the first place that begins it.
 func places() []string {
 	return []string{
-		"plan.groups", "plan.duration", "plan.count", "plan.ramp", "plan.warmup", "drain.stop", "server", "sandbox.loss", "sandbox.sysctls", "hosts.sysctls",
+		"shards", "plan.groups", "plan.duration", "plan.count", "plan.ramp", "plan.warmup", "drain.stop", "server", "sandbox.loss", "sandbox.sysctls", "hosts.sysctls",
 		"sandbox", "plan.engine", "plan.workers", "plan.server_workers", "version", "hosts.kernel", "hosts", "interrupted", "verdict", "plan.command",
 	}
 }
 
 // incidental keys differ between runs of the same thing.
 func incidental(key string) bool {
-	switch key {
+	switch withoutIndex(key) {
 	case "hosts.netns", "hosts.clock_offset_us", "hosts.gomaxprocs", "plan.engine_reason", "plan.cpus", "plan.resolved", "plan.probed", "drain.stop.pid", "sandbox.reason":
 		return true
 	}
 	return false
 }
 
-// settings lists how a record was measured, by key.
-func settings(r *record.Run) map[string]string {
+// withoutIndex is hosts.sysctls.X for hosts[1].sysctls.X.
+func withoutIndex(key string) string {
+	if before, rest, ok := strings.Cut(key, "["); ok {
+		if _, rest, ok := strings.Cut(rest, "]"); ok {
+			return before + rest
+		}
+	}
+	return key
+}
+
+// hostsOf is how many hosts each record that has any has at least, and at most.
+func hostsOf(sides *[2]side) (least, most int) {
+	least = math.MaxInt
+	for i := range sides {
+		for _, r := range sides[i].runs {
+			if n := len(r.Hosts); n > 0 {
+				least, most = min(least, n), max(most, n)
+			}
+		}
+	}
+	return least, most
+}
+
+// settings lists how a record was measured, by key. Of the hosts it lists those that all records have: there are least to most.
+func settings(r *record.Run, least, most int) map[string]string {
 	all := make(map[string]string)
 	part := func(key string, v any) {
 		b, err := json.Marshal(v)
@@ -88,9 +112,15 @@ func settings(r *record.Run) map[string]string {
 	plan.Command = nil
 	part("plan", plan)
 	part("sandbox", r.Sandbox)
-	for i := range r.Hosts {
+	if len(r.Shards) > 0 {
+		all["shards"] = strconv.Itoa(len(r.Shards))
+	}
+	if least < most && len(r.Hosts) > 0 {
+		all["hosts"] = strconv.Itoa(len(r.Hosts))
+	}
+	for i := range r.Hosts[:min(least, len(r.Hosts))] {
 		key := "hosts"
-		if len(r.Hosts) > 1 {
+		if most > 1 {
 			key = fmt.Sprintf("hosts[%d]", i)
 		}
 		part(key, r.Hosts[i])
@@ -191,9 +221,10 @@ func causes(sides *[2]side) (between, mixed []Cause) {
 	between = []Cause{} // not null in JSON
 	var per [2][]map[string]string
 	keys := make(map[string]bool)
+	least, most := hostsOf(sides)
 	for i := range sides {
 		for _, r := range sides[i].runs {
-			s := settings(r)
+			s := settings(r, least, most)
 			per[i] = append(per[i], s)
 			for k := range s {
 				keys[k] = true
@@ -234,12 +265,7 @@ func disjoint(a, b []Setting) bool {
 }
 
 func rank(key string) int {
-	// hosts[1].sysctls.X ranks like hosts.sysctls.X.
-	if before, rest, ok := strings.Cut(key, "["); ok {
-		if _, rest, ok := strings.Cut(rest, "]"); ok {
-			key = before + rest
-		}
-	}
+	key = withoutIndex(key)
 	for i, place := range places() {
 		if key == place || strings.HasPrefix(key, place+".") || place == "hosts" && strings.HasPrefix(key, place) {
 			return i
@@ -270,6 +296,6 @@ func explained(all []Cause) []Cause {
 		if ramp, ok := strings.CutSuffix(c.Key, ".rate_to"); ok && same(c, ramp+".rate_from") {
 			return true
 		}
-		return c.Key == "plan.command" && planned || c.Key == "hosts.boot_id" && has("hosts.kernel")
+		return c.Key == "plan.command" && planned || withoutIndex(c.Key) == "hosts.boot_id" && has(strings.TrimSuffix(c.Key, "boot_id")+"kernel")
 	})
 }

@@ -91,7 +91,7 @@ func (j *judgement) limitOfShards() {
 	if n := len(by[limit]); n == len(j.r.Shards) || limit == record.LimitInterrupted {
 		return // it is said by itself
 	}
-	a := args{"all": len(j.r.Shards)}.of(by[limit])
+	a := args{"of": j.r.Shards[0].N - 1}.of(by[limit])
 	if l, ok := record.LimitNamed(limit); ok {
 		a["words"] = l.Words
 	}
@@ -132,7 +132,7 @@ func shardCodes() []Code {
 		which = "{which}"
 	)
 	return []Code{
-		found("shards_limited", "not all shards of a run had the same limit", "look at the shards that did, and their hosts", which+" of {all}: [{words}|another limit than the others]"),
+		found("shards_limited", "not all shards of a run had the same limit", "look at the shards that did, and their hosts", "[{words}|another limit than the others]: "+which+"[, of 0 to {of}]"),
 		found("shards_missing", "shards that took part are not in the merged record", "merge all of them", which+" took part, and [is{?one}|are] missing here: counts and rates are of the others only"),
 		found("shards_absent", "shards did not come to the rendezvous, and the others began without them", again, which+" did not come, so that the load was smaller than asked for"),
 		found("shards_stopped", "a signal ended some shards, and not the others", again, which+" [was{?one}|were] stopped by a signal and the others were not, so that the load became smaller"),

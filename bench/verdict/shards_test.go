@@ -31,7 +31,7 @@ func TestShards(t *testing.T) {
 		{"all alike", shards(nil), true, record.LimitTarget, "all 3 shards started within 40.0 µs of each other"},
 		{
 			"one was limited", shards(func(all []record.ShardResult) { all[1].Verdict.LimitedBy = record.LimitGeneratorCPU }),
-			true, record.LimitGeneratorCPU, "shard 1 of 3: limited by the generator's CPU",
+			true, record.LimitGeneratorCPU, "limited by the generator's CPU: shard 1, of 0 to 2",
 		},
 		{
 			"one is not valid", shards(func(all []record.ShardResult) {

@@ -14,6 +14,7 @@ type Figures struct {
 	build    Build
 
 	mu     sync.Mutex
+	run    metric.Family
 	seen   metric.Seen
 	ledger func() server.Stats // nil: no server of its own
 }
@@ -22,13 +23,24 @@ type Figures struct {
 type Build struct{ Version, Go string }
 
 // Run are the figures of a run, Drain of a drain.
-func Run(b Build) *Figures { return &Figures{families: metric.LiveRun(), build: b} }
+func Run(b Build) *Figures { return of(metric.LiveRun(), b) }
 
 // Drain are the figures of a drain.
-func Drain(b Build) *Figures { return &Figures{families: metric.LiveDrain(), build: b} }
+func Drain(b Build) *Figures { return of(metric.LiveDrain(), b) }
 
 // Server are the figures of a server.
-func Server(b Build) *Figures { return &Figures{families: metric.LiveServer(), build: b} }
+func Server(b Build) *Figures { return of(metric.LiveServer(), b) }
+
+func of(families []metric.Family, b Build) *Figures {
+	return &Figures{families: families, build: b, run: metric.RunInfo(nil, "")}
+}
+
+// Name says which run it is, and which of its shards, nil for a run that has none.
+func (f *Figures) Name(shard *record.Shard, runID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.run = metric.RunInfo(shard, runID)
+}
 
 // Serve has the ledger of a server read at each scrape.
 func (f *Figures) Serve(ledger func() server.Stats) {
@@ -70,6 +82,9 @@ func (f *Figures) exposition(protobuf bool) []byte {
 	}
 	info := metric.Info(f.build.Version, f.build.Go)
 	b := write(nil, &info, info.Read(&f.seen))
+	if samples := f.run.Read(&f.seen); len(samples) > 0 {
+		b = write(b, &f.run, samples)
+	}
 	for i := range f.families {
 		if samples := f.families[i].Read(&f.seen); len(samples) > 0 {
 			b = write(b, &f.families[i], samples)

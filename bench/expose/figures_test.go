@@ -68,6 +68,7 @@ func intervals(t testing.TB, n int) []record.Interval {
 func allFigures(t testing.TB) map[string]*Figures {
 	t.Helper()
 	run, drain := Run(testBuild), Drain(testBuild)
+	run.Name(&record.Shard{I: 1, N: 3}, "R1")
 	for _, iv := range intervals(t, 3) {
 		run.See(record.Event{Interval: &iv})
 		drain.See(record.Event{Interval: &iv})

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"lastack/bench/metric"
+	"lastack/bench/record"
 )
 
 // The dashboard asks for what is shown, and for nothing else: each name, and each label of it.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	board := readDashboard(t)
-	families := map[string]metric.Family{"lastack_build_info": metric.Info("", "")}
+	families := map[string]metric.Family{"lastack_build_info": metric.Info("", ""), "lastack_run_info": metric.RunInfo(&record.Shard{}, "R")}
 	for _, f := range slices.Concat(metric.LiveRun(), metric.LiveDrain(), metric.LiveServer()) {
 		families[f.Name] = f
 	}

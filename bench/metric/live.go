@@ -3,6 +3,7 @@ package metric
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lastack/bench/record"
@@ -242,4 +243,25 @@ func Info(version, golang string) Family {
 	return Family{Name: exposed(Gauge, Count, "build_info"), Kind: Gauge, Help: "1; the labels say which lastack it is", Labels: []string{"version", "goversion"}, read: func(*Seen) []Sample {
 		return []Sample{{Labels: []string{version, golang}, Value: 1}}
 	}}
+}
+
+// RunInfo says which run it is, and which of its shards, as far as that is known: of is nil for a run that has none. It has no sample if nothing is known.
+func RunInfo(of *record.Shard, runID string) Family {
+	f := Family{Name: exposed(Gauge, Count, "run_info"), Kind: Gauge, Help: "1; the labels say which run it is, and which of how many shards (from 0 on)"}
+	one := Sample{Value: 1}
+	label := func(name, value string) { f.Labels, one.Labels = append(f.Labels, name), append(one.Labels, value) }
+	if of != nil {
+		label("shard", strconv.Itoa(of.I))
+		label("shards", strconv.Itoa(of.N))
+	}
+	if runID != "" {
+		label("run_id", runID)
+	}
+	f.read = func(*Seen) []Sample {
+		if len(one.Labels) == 0 {
+			return nil
+		}
+		return []Sample{one}
+	}
+	return f
 }

@@ -100,6 +100,13 @@ func cannotExpose(addr string, err error) error {
 	return usagef("--metrics %s: %w", addr, err)
 }
 
+// name says which run it is, as far as that is known.
+func (o *metricsFlags) name(s *setup.Common) {
+	if o.figures != nil {
+		o.figures.Name(s.Shard, s.RunID)
+	}
+}
+
 // seeing passes events on, and shows them to whoever scrapes.
 func (o *metricsFlags) seeing(see func(record.Event)) func(record.Event) {
 	if o.figures == nil {

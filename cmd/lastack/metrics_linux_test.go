@@ -85,9 +85,12 @@ func TestMetrics(t *testing.T) {
 	server.await(t, said)
 	served := scrapes(t, server)
 	run := begin(t, dir, nil, "run", regexp.MustCompile(said).FindStringSubmatch(server.stderr.String())[1], "--exchange", "echo:1,1",
-		"-R", "300", "-d", "1s", "--warmup", "300ms", "--interval", "100ms", "--metrics", "localhost:0", "-o", "run.json")
+		"-R", "300", "-d", "1s", "--warmup", "300ms", "--interval", "100ms", "--metrics", "localhost:0", "--shard", "1/3", "--run-id", "R", "-o", "run.json")
 	load := scrapes(t, run)
 	load.untilEnd(t, run)
+	if load.last[`lastack_run_info{shard="1",shards="3",run_id="R"}`] != 1 {
+		t.Error("nothing says which shard it is")
+	}
 
 	r := recordtest.Read(t, filepath.Join(dir, "run.json"))
 	if b := r.Build; b == nil || b.Go != runtime.Version() || b.System != runtime.GOOS+"/"+runtime.GOARCH {

@@ -58,11 +58,13 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer o.metrics.close()
+	o.metrics.name(&o.setup.Common)
 	see := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
 	return o.carryOut(cmd, 0, func(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error) {
 		if err := o.meet(ctx, &o.setup.Common, o.spec.AllowPublic, o.waiting(shown)); err != nil {
 			return nil, err
 		}
+		o.metrics.name(&o.setup.Common)
 		o.spec.Common = o.setup.Common // for the setup without a sandbox
 		run, err := execute(ctx, shown, bench.Job, o.setup, o.isolation(), o.metrics.seeing(func(e record.Event) { shown.do(func() { see(e) }) }), out.capabilities())
 		o.metrics.end(run)

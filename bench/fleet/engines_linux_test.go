@@ -69,6 +69,7 @@ func TestEngines(t *testing.T) {
 		{"slurm", 2700, "4 of 4, on 1 host"},
 		{"killed", 0, "shard 2 of 0 to 3 is missing: --partial merges the others"},
 		{"late", 900, "shard 1 was late by"},
+		{"cancelled", 0, "4 of 4, on 1 host: counts are of all of them VERDICT NOT VALID as a statement about the target; stopped by a signal"},
 		{"ssh", 900, "4 of 4, on 1 host"},
 		{"mpi", 900, "4 of 4, on 1 host"},
 	} {

@@ -22,7 +22,7 @@ func (s *Spec) slurm() string {
 #SBATCH --exclusive
 #SBATCH --output=%[1]s-%%j.out
 # One load from %[2]d nodes. Submit it with sbatch; %[4]s must be installed on each node.
-# The records come to the directory below, which all nodes must share, and are merged there.
+# The records come to the directory below, which all nodes must share, and are merged there. scancel stops the load, and what there is until then is merged.
 set -eu
 dir=%[3]s/%[1]s-$SLURM_JOB_ID
 mkdir -p "$dir"
@@ -31,8 +31,10 @@ export LASTACK_TOKEN=%[5]s
 # Shard 0 is on the first node of the job, where this script runs.
 : "${LASTACK_RENDEZVOUS:=$(hostname):%[6]d}"
 export LASTACK_RENDEZVOUS
+# Slurm sends the signal to each process of the job, of which only the load is to end by it.
+trap 'echo "stopping the load; the records are in $dir" >&2' TERM
 # A shard that fails must not end the others, and each may use all CPUs of its node.
-srun --label --kill-on-bad-exit=0 --cpu-bind=none sh -c '%[7]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || :' || :
+srun --label --kill-on-bad-exit=0 --cpu-bind=none sh -c 'trap : TERM; %[7]s --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json" >/dev/null || :' || :
 %[8]s`, s.Name, s.N, quote(s.dir()), quote(s.Program), quote(s.Token), s.Port, s.inner(), s.merge())
 	return b.String()
 }

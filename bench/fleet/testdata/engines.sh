@@ -1,5 +1,5 @@
 #!/bin/sh
-# The same load by each engine, on the cluster of cluster.sh, and by Slurm with a shard that is killed and one that is late. In the working
+# The same load by each engine, on the cluster of cluster.sh, and by Slurm with a shard that is killed, one that is late, and all cancelled. In the working
 # directory, NAME.out becomes what an engine printed, with its exit code, NAME.passive how many connections web had then, and NAME the records.
 set -u
 
@@ -74,6 +74,16 @@ chmod 755 hurried
 fleet slurm late 1 --program "$PWD/hurried"
 stop_one &
 engine late submit late
+wait $!
+
+under_load() { test "$(passive)" -gt $(($(cat late.passive) + 300)); }
+cancel() {
+	soon under_load
+	scancel --name cancelled
+}
+fleet slurm cancelled 60
+cancel &
+engine cancelled submit cancelled
 wait $!
 
 fleet ssh ssh 1

@@ -140,9 +140,10 @@ const mostStream = 8 << 30
 
 // part is the record of a shard, or why there is none.
 type part struct {
-	name     string
-	run      *record.Run
-	err      error
+	name string
+	run  *record.Run
+	err  error
+	// streamed: it began in a line of standard input.
 	streamed bool
 }
 
@@ -213,7 +214,8 @@ func streamed(stdin io.Reader, partial bool) iter.Seq[part] {
 				name += at.of(record.ShardOf(err))
 				err = fmt.Errorf("%s: %w", name, err)
 			}
-			if !yield(part{name, run, err, true}) || err != nil && !record.Faulty(err) {
+			inLine := at.line > 0 // and not what is no log at all
+			if !yield(part{name, run, err, inLine}) || err != nil && !record.Faulty(err) {
 				return
 			}
 		}
@@ -222,6 +224,9 @@ func streamed(stdin io.Reader, partial bool) iter.Seq[part] {
 
 // of says whose record it is, as far as that is known.
 func (b beginning) of(s *record.Shard) string {
+	if b.line == 0 {
+		return ""
+	}
 	known := fmt.Sprintf("line %d", b.line)
 	if b.label != "" {
 		known += fmt.Sprintf(" (%s)", b.label)

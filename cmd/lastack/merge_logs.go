@@ -31,8 +31,9 @@ type engineLog struct {
 	partial bool
 	rest    []byte // of what was read and is to be passed on
 	passed  int64  // how many bytes were passed on
-	// begun are the records that began, and were not asked for by where.
+	// begun are the records that began behind that which where was asked for last.
 	begun []beginning
+	asked beginning
 	// stray are the lines that were passed over, if any.
 	stray *strayLine
 	// within a line, as which text goes. Then record is whose, if it has a label.
@@ -92,11 +93,11 @@ func newEngineLog(r io.Reader, partial bool) *engineLog {
 }
 
 // where says in which line the record began that has at bytes before it, and the label of its lines.
-func (g *engineLog) where(at int64) (b beginning) {
+func (g *engineLog) where(at int64) beginning {
 	for len(g.begun) > 0 && g.begun[0].at <= at {
-		b, g.begun = g.begun[0], g.begun[1:]
+		g.asked, g.begun = g.begun[0], g.begun[1:]
 	}
-	return b
+	return g.asked
 }
 
 // Read implements io.Reader.
@@ -167,6 +168,9 @@ func (g *engineLog) unlabelled(line, trimmed []byte) {
 		g.begun = append(g.begun, beginning{at: g.passed, line: g.n})
 	case line[0] == '}' && g.inRecord:
 		g.decides = true
+		if next := bytes.IndexByte(line, '{'); next > 0 { // of records with nothing between
+			g.begun = append(g.begun, beginning{at: g.passed + int64(next), line: g.n})
+		}
 	case g.inRecord && bytes.IndexByte([]byte(" \t]\""), line[0]) >= 0:
 	case g.n == 1 && bytes.HasPrefix(line, []byte("\x1f\x8b")): // compressed by gzip, as the stream says
 	default:

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -73,10 +74,31 @@ func FuzzEngineLog(f *testing.F) {
 	f.Add([]byte("0: {\"a\":\n1: lastack: x\n[pod/a/b] {}\n0: 1}\n{}\n"))
 	f.Add([]byte("0: {\"\\\n0: \"}}\nsrun: x\n   1.0s 1 1 1 1 1 | 1\n0: x"))
 	f.Fuzz(func(t *testing.T, log []byte) {
-		whole, err := io.ReadAll(newEngineLog(bytes.NewReader(log), false))
-		parts, perr := io.ReadAll(newEngineLog(iotest.OneByteReader(bytes.NewReader(log)), false))
+		whole, err := io.ReadAll(newEngineLog(bytes.NewReader(log), len(log)%2 > 0))
+		parts, perr := io.ReadAll(newEngineLog(iotest.OneByteReader(bytes.NewReader(log)), len(log)%2 > 0))
 		if !bytes.Equal(whole, parts) || (err == nil) != (perr == nil) {
 			t.Errorf("%q, %v; by bytes %q, %v", whole, err, parts, perr)
 		}
 	})
+}
+
+// A record is found by where it begins in the text that is passed on.
+func TestWhere(t *testing.T) {
+	g := newEngineLog(strings.NewReader("lastack: x\n{\n \"a\": 1\n}{\n}\n7: {}\n7: lastack: y\n{}{}\n"), false)
+	all, err := io.ReadAll(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []beginning
+	for at, c := range string(all) {
+		if c == '{' {
+			b := g.where(int64(at))
+			b.at = 0
+			got = append(got, b)
+		}
+	}
+	want := []beginning{{line: 2}, {line: 4}, {line: 6, label: "7:"}, {line: 8}, {line: 8}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }

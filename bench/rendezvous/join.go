@@ -12,13 +12,8 @@ import (
 	"lastack/sockstate"
 )
 
-// join is the part of the shards other than 0.
-func join(ctx context.Context, s *Spec) (Start, error) {
-	began := time.Now()
-	c, err := dial(ctx, s)
-	if err != nil {
-		return Start{}, err
-	}
+// join is the part of the shards other than 0, which has reached what listens at the rendezvous. It closes the connection.
+func join(ctx context.Context, s *Spec, c net.Conn, began time.Time) (Start, error) {
 	defer c.Close()
 	l, stop := newLink(ctx, c)
 	defer stop()

@@ -29,7 +29,11 @@ type meeting struct {
 	failed  error
 	// strangers is how many had another token.
 	strangers int
-	running   sync.WaitGroup
+	// silent are the connections of those that are not known as shards, the oldest first.
+	silent []net.Conn
+	// deaf is why the last connection could not be accepted, nil if one has been since.
+	deaf    error
+	running sync.WaitGroup
 }
 
 func lead0(ctx context.Context, s *Spec) (Start, error) {
@@ -45,7 +49,15 @@ func lead0(ctx context.Context, s *Spec) (Start, error) {
 	if err != nil {
 		return Start{}, failed(0, "shard 0 cannot listen at %s (%v): it must run on the host with this address, and the port must be free", s.Name, errors.Unwrap(err))
 	}
-	m := &meeting{Spec: s, addr: addr, arrived: map[int]*link{}, ready: map[int]bool{}, came: map[int]bool{}, changed: make(chan struct{}, 1)}
+	return newMeeting(s, addr).lead(ctx, ln)
+}
+
+func newMeeting(s *Spec, addr netip.AddrPort) *meeting {
+	return &meeting{Spec: s, addr: addr, arrived: map[int]*link{}, ready: map[int]bool{}, came: map[int]bool{}, changed: make(chan struct{}, 1)}
+}
+
+// lead holds the rendezvous with those that come to the listener, which it closes.
+func (m *meeting) lead(ctx context.Context, ln net.Listener) (Start, error) {
 	// The others hear it if this one is stopped or gives up, so their connections outlive ctx.
 	deadline, _ := ctx.Deadline()
 	links, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(grace))
@@ -75,16 +87,53 @@ func (s *Spec) ownAddress(ctx context.Context) (addr netip.AddrPort, err error) 
 func (m *meeting) accept(ctx context.Context, ln net.Listener) {
 	for {
 		c, err := ln.Accept()
-		if err != nil {
-			return // closed
+		m.mu.Lock()
+		m.deaf = err
+		m.mu.Unlock()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // mostly no descriptor is left, and one may be soon
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(retry):
+			}
+			continue
 		}
+		m.admit(c)
 		m.running.Go(func() {
-			defer c.Close()
+			defer m.end(c)
 			l, stop := newLink(ctx, c)
 			defer stop()
 			m.serve(ctx, l)
 		})
 	}
+}
+
+// spare is how many connections more than two for each shard may be open without a hello: those of probes and other strangers.
+const spare = 64
+
+// admit adds a connection to the silent ones. One too many ends the oldest, as a shard says hello at once.
+func (m *meeting) admit(c net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.silent = append(m.silent, c); len(m.silent) > 2*m.Shard.N+spare {
+		_ = m.silent[0].Close() // who reads from it hears of it
+		m.silent = slices.Delete(m.silent, 0, 1)
+	}
+}
+
+func (m *meeting) end(c net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(c)
+	_ = c.Close() // the other side hears of it
+}
+
+// forget takes a connection from the silent ones, if it is one of them. The caller holds mu.
+func (m *meeting) forget(c net.Conn) {
+	m.silent = slices.DeleteFunc(m.silent, func(s net.Conn) bool { return s == c })
 }
 
 // firstWord is how long a stranger may be silent.
@@ -165,6 +214,7 @@ func (m *meeting) greet(h *hello, l *link) (err *Error, fatal bool) {
 		return no("two processes say that they are shard %d: each needs its own number", h.I)
 	}
 	m.arrived[h.I], m.came[h.I] = l, true
+	m.forget(l.Conn)
 	return nil, false
 }
 
@@ -264,6 +314,8 @@ func (m *meeting) hint() string {
 	host, _, _ := net.SplitHostPort(m.Name)
 	_, notAddress := netip.ParseAddr(host)
 	switch {
+	case m.deaf != nil:
+		return fmt.Sprintf(": shard 0 could not accept the last connection (%v)", cause(m.deaf))
 	case m.strangers > 0:
 		return fmt.Sprintf(" (%d refused, which had another token)", m.strangers)
 	case notAddress != nil && m.addr.Addr().IsLoopback() && host != "localhost":

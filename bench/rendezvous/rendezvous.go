@@ -69,7 +69,12 @@ func Meet(ctx context.Context, s Spec) (Start, error) {
 			<-told
 		}
 	}()
-	return join(ctx, &s)
+	began := time.Now()
+	c, err := dial(ctx, &s)
+	if err != nil {
+		return Start{}, err
+	}
+	return join(ctx, &s, c, began)
 }
 
 // grace is how much longer shards wait for shard 0's word than it waits for them.

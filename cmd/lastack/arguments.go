@@ -9,7 +9,7 @@ import (
 
 func noArguments(cmd *cobra.Command, args []string) error { return noArgumentsBut("")(cmd, args) }
 
-// noArgumentsBut refuses all arguments. instead says what to do who gives a target, like the commands that take one.
+// noArgumentsBut refuses all arguments. If the first is a target, as other commands take it, instead says what to do.
 func noArgumentsBut(instead string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {

@@ -12,17 +12,23 @@ import (
 	"lastack/bench/record"
 )
 
-// timeline adds intervals up. The axis is the number of the interval: shards sample at nearly the same times, and each a little later than the whole
-// number. A row is the sum of what all shards did in an interval, though some were in another phase: one whose warm-up ended a moment earlier, or one
-// that was stopped.
+// timeline adds intervals up. A row is the sum of what all shards did in an interval of the axis, though some were in another phase: one whose warm-up
+// ended a moment earlier, or one that was stopped. If the rows take too much memory, the axis becomes coarser.
 type timeline struct {
+	axis axis
 	rows map[slot]*row
 	// kernels are those of the shards so far. If two are in one, nobody knows whose sockets are whose, and the sum has no census.
 	kernels map[string]bool
 	shared  bool
+	// most is how many pages the histograms of all rows may have; 0: mostPages.
+	most int
 }
 
-// slot is a place on the axis. A phase ends within an interval, so that a record may have more than one row there: nth of so many.
+// mostPages is 256 MB: the rows of an hour or so at 30,000 lifecycles a second.
+const mostPages = 1 << 18
+
+// slot is a place in the timeline: the interval that ends at an instant. A phase ends within an interval, so that a record may have more than one row there:
+// nth of so many.
 type slot struct {
 	at      int64
 	nth, of int
@@ -39,6 +45,8 @@ type row struct {
 type span struct {
 	slot
 	rows []record.Interval
+	// passed is set if the interval goes on: its levels are those at its end.
+	passed bool
 }
 
 func (t *timeline) add(r *record.Run) error {
@@ -46,28 +54,89 @@ func (t *timeline) add(r *record.Run) error {
 		t.rows, t.kernels = map[slot]*row{}, map[string]bool{}
 	}
 	parts := partsOf("", r)
+	every := 0.0 // a merged record has none of its own
 	for _, p := range parts {
 		k := p.Kernel()
 		t.shared = t.shared || t.kernels[k]
 		t.kernels[k] = true
+		if of := p.Observer.IntervalS; of > 0 && (every == 0 || of < every) {
+			every = of
+		}
 	}
 	t.shared = t.shared || shared(r)
-	every := parts[0].Observer.IntervalS // a merged record has none of its own
-	if every <= 0 {
+	if every == 0 {
 		every = 1
 	}
 	spans := spansOf(r.Timeline, every, r.Shard == nil)
+	var ends []int64
 	for i := range spans {
-		if s := spans[i].slot; t.rows[s] == nil {
-			t.rows[s] = &row{phase: math.MaxInt}
+		ends = append(ends, spans[i].at)
+	}
+	slices.Sort(ends)
+	t.move(t.axis.with(slices.Compact(ends)))
+	const atOnce = 1000 // rows of any size, before their memory is looked at
+	for len(spans) > 0 {
+		n := min(atOnce, len(spans))
+		if err := t.put(spans[:n]); err != nil {
+			return err
 		}
+		spans = spans[n:]
+		for t.pages() > cmp.Or(t.most, mostPages) && len(t.axis.ends) > 1 {
+			t.move(t.axis.coarser())
+		}
+	}
+	return nil
+}
+
+// put adds spans.
+func (t *timeline) put(spans []span) error {
+	for i := range spans {
+		s := &spans[i]
+		at := t.axis.at(s.at)
+		s.passed, s.at = at != s.at, at
+	}
+	for i := range spans {
+		s := &spans[i]
+		if s.passed {
+			s.nth, s.of = 1, 1
+		}
+		t.row(s.slot)
 	}
 	return inParallel(len(spans), func(i int) error {
 		w := t.rows[spans[i].slot]
 		w.Lock()
 		defer w.Unlock()
-		return w.add(spans[i].rows)
+		return w.add(&spans[i])
 	})
+}
+
+// row is that of a slot.
+func (t *timeline) row(at slot) *row {
+	w := t.rows[at]
+	if w == nil {
+		w = &row{phase: math.MaxInt}
+		t.rows[at] = w
+	}
+	return w
+}
+
+// move moves the rows to another axis. An interval of several has the levels at its end.
+func (t *timeline) move(to axis) {
+	t.axis = to
+	for from, w := range t.rows {
+		if at := to.at(from.at); at != from.at {
+			delete(t.rows, from)
+			t.row(slot{at, 1, 1}).count(w)
+		}
+	}
+}
+
+// pages is the memory of the histograms.
+func (t *timeline) pages() (n int) {
+	for _, w := range t.rows {
+		n += w.lifecycle.Pages() + w.connect.Pages()
+	}
+	return n
 }
 
 // spansOf finds the places of a record's rows. A merged record's stay apart, as they were.
@@ -80,15 +149,18 @@ func spansOf(rows []record.Interval, every float64, merged bool) []span {
 		}
 		first = len(spans)
 	}
+	// No run is longer, and none looks more often.
+	const longest, shortest = 1e9, 1e-6
+	every = max(every, shortest)
 	for i := range rows {
-		at := int64(math.Round(rows[i].TS / every))
+		at := int64(math.Round(min(max(rows[i].TS, -longest), longest)/every)) * int64(math.Round(every*1e9))
 		if first == len(spans) || spans[first].at != at {
 			number()
 		} else if last := &spans[len(spans)-1]; !merged && last.rows[0].Phase == rows[i].Phase {
 			last.rows = rows[i-len(last.rows) : i+1]
 			continue
 		}
-		spans = append(spans, span{slot{at, len(spans) - first + 1, 0}, rows[i : i+1]})
+		spans = append(spans, span{slot: slot{at, len(spans) - first + 1, 0}, rows: rows[i : i+1]})
 	}
 	number()
 	return spans
@@ -119,38 +191,30 @@ func shared(r *record.Run) bool {
 }
 
 // add adds the rows of a span: what they counted, and the levels at its end.
-func (w *row) add(rows []record.Interval) error {
-	last := &rows[len(rows)-1]
-	for i := range rows {
-		if err := w.addCounts(&rows[i]); err != nil {
+func (w *row) add(s *span) error {
+	last := &s.rows[len(s.rows)-1]
+	for i := range s.rows {
+		if err := w.addInterval(&s.rows[i]); err != nil {
 			return err
 		}
-		if rows[i].Census() {
-			last = &rows[i]
+		if s.rows[i].Census() {
+			last = &s.rows[i]
 		}
 	}
-	w.addLevels(last)
-	w.sum.InFlight += rows[len(rows)-1].InFlight
+	if !s.passed {
+		w.addLevels(last)
+		w.sum.InFlight += s.rows[len(s.rows)-1].InFlight
+	}
 	return nil
 }
 
-// addCounts adds what an interval counted and timed.
-func (w *row) addCounts(iv *record.Interval) error {
-	s := &w.sum
-	s.TS, w.phase = max(s.TS, iv.TS), min(w.phase, phaseOf(iv))
-	s.Started += iv.Started
-	s.Opened += iv.Opened
-	s.Completed += iv.Completed
-	s.Failed += iv.Failed
-	s.Requests += iv.Requests
-	s.Failures = record.Sum(s.Failures, iv.Failures)
-	s.Counters = record.Sum(s.Counters, iv.Counters)
-	s.MaxUs = max(s.MaxUs, iv.MaxUs)
+// addInterval adds what an interval counted and timed.
+func (w *row) addInterval(iv *record.Interval) error {
 	p50, p99 := iv.RestP50Us, iv.RestP99Us
 	if l := iv.Lifecycle; p50+p99 == 0 && (l == nil || l.P50Us != iv.P50Us || l.P99Us != iv.P99Us) {
 		p50, p99 = iv.P50Us, iv.P99Us
 	}
-	s.RestP50Us, s.RestP99Us = max(s.RestP50Us, p50), max(s.RestP99Us, p99)
+	w.addCounts(iv, phaseOf(iv), p50, p99)
 	for _, l := range []struct {
 		to   *record.LatencySum
 		from *record.Latency
@@ -162,6 +226,27 @@ func (w *row) addCounts(iv *record.Interval) error {
 		}
 	}
 	return nil
+}
+
+// count adds what another row counted and timed.
+func (w *row) count(of *row) {
+	w.addCounts(&of.sum, of.phase, of.sum.RestP50Us, of.sum.RestP99Us)
+	w.lifecycle.AddSum(&of.lifecycle)
+	w.connect.AddSum(&of.connect)
+}
+
+func (w *row) addCounts(iv *record.Interval, phase int, restP50, restP99 float64) {
+	s := &w.sum
+	s.TS, w.phase = max(s.TS, iv.TS), min(w.phase, phase)
+	s.Started += iv.Started
+	s.Opened += iv.Opened
+	s.Completed += iv.Completed
+	s.Failed += iv.Failed
+	s.Requests += iv.Requests
+	s.Failures = record.Sum(s.Failures, iv.Failures)
+	s.Counters = record.Sum(s.Counters, iv.Counters)
+	s.MaxUs = max(s.MaxUs, iv.MaxUs)
+	s.RestP50Us, s.RestP99Us = max(s.RestP50Us, restP50), max(s.RestP99Us, restP99)
 }
 
 // addLevels adds what a census saw.
@@ -188,7 +273,7 @@ func phaseOf(iv *record.Interval) int {
 
 // together makes one row of those of one place, in the order of time. Records with fewer rows in an interval than others are in its first ones, and at the
 // levels of their last in the rest.
-func (t *timeline) together() ([]*row, error) {
+func (t *timeline) together() []*row {
 	var places []slot
 	for s := range t.rows {
 		places = append(places, s)
@@ -202,11 +287,7 @@ func (t *timeline) together() ([]*row, error) {
 		if n < 0 {
 			n = len(places)
 		}
-		rows, err := t.interval(places[:n])
-		if err != nil {
-			return nil, err
-		}
-		all, places = append(all, rows...), places[n:]
+		all, places = append(all, t.interval(places[:n])...), places[n:]
 	}
 	// All are in a phase until the last of them ends it, and time does not go back.
 	for i := len(all) - 2; i >= 0; i-- {
@@ -215,46 +296,38 @@ func (t *timeline) together() ([]*row, error) {
 	for i := 1; i < len(all); i++ {
 		all[i].sum.TS = max(all[i].sum.TS, all[i-1].sum.TS)
 	}
-	return all, nil
+	return all
 }
 
 // interval makes the rows of one place, which are sorted by how many rows their records have there.
-func (t *timeline) interval(places []slot) (rows []*row, err error) {
+func (t *timeline) interval(places []slot) (rows []*row) {
 	most := places[len(places)-1].of
 	if most == places[0].of { // nearly always
 		for _, s := range places {
 			rows = append(rows, t.rows[s])
 		}
-		return rows, nil
+		return rows
 	}
 	for nth := 1; nth <= most; nth++ {
 		w := &row{phase: math.MaxInt}
 		for _, s := range places {
-			switch of := t.rows[s]; {
-			case s.nth == nth:
-				iv, err := of.interval(false)
-				if err == nil {
-					err = w.add([]record.Interval{iv})
-				}
-				if err != nil {
-					return nil, err
-				}
-			case s.nth == s.of && s.of < nth:
+			of := t.rows[s]
+			if s.nth == nth {
+				w.count(of)
+			}
+			if s.nth == nth || s.nth == s.of && s.of < nth {
 				w.addLevels(&of.sum)
 				w.sum.InFlight += of.sum.InFlight
 			}
 		}
 		rows = append(rows, w)
 	}
-	return rows, nil
+	return rows
 }
 
 // intervals are the sums, in the order of time.
 func (t *timeline) intervals() ([]record.Interval, error) {
-	rows, err := t.together()
-	if err != nil {
-		return nil, err
-	}
+	rows := t.together()
 	all := make([]record.Interval, len(rows))
 	return all, inParallel(len(rows), func(i int) (err error) {
 		all[i], err = rows[i].interval(t.shared)

@@ -260,6 +260,23 @@ func (s *LatencySum) summary() Latency {
 	return l
 }
 
+// AddSum adds another sum.
+func (s *LatencySum) AddSum(other *LatencySum) {
+	for i, n := range other.counts {
+		s.add(i, n)
+	}
+}
+
+// Pages is how much memory the sum takes, in units of 1 KB.
+func (s *LatencySum) Pages() (n int) {
+	for _, p := range s.pages {
+		if p != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // Count is how many values there are.
 func (s *LatencySum) Count() int64 { return s.count }
 

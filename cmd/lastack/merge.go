@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -77,6 +79,10 @@ func (o *mergeOptions) merge(cmd *cobra.Command, files []string) error {
 	bounds, err := parseThresholds(record.KindRun, o.thresholds)
 	if err != nil {
 		return err
+	}
+	// A record is garbage as soon as it has been added.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
 	}
 	var m merge.Merger
 	var unfinished, warnings []string

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -135,6 +137,9 @@ func TestUnequalIntervals(t *testing.T) {
 		}
 		if got := m.timeline.pages(); got > most && len(m.timeline.axis.ends) > 1 {
 			t.Errorf("seed %d: %d pages of %d", seed, got, most)
+		}
+		if coarse := m.timeline.axis.coarse; coarse == 0 || !slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "intervals are longer") }) {
+			t.Errorf("seed %d: %d times as long, warnings %q", seed, 1<<coarse, r.Warnings)
 		}
 	}
 }

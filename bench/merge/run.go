@@ -268,6 +268,9 @@ func (m *Merger) warn(r *record.Run) {
 		}
 	}
 	r.Warnings = append(r.Warnings, m.builds()...)
+	if m.timeline.axis.coarse > 0 {
+		r.Warnings = append(r.Warnings, "timeline: its intervals are longer than those of the shards, as they would take too much memory")
+	}
 	if m.timeline.shared {
 		r.Warnings = append(r.Warnings, "timeline: some shards were in one network namespace and saw each other's sockets, so that the timeline has no states")
 	}

@@ -174,7 +174,14 @@ func (j *joining) agree() (st Start, err error) {
 	case m.Start == nil:
 		return st, errRubbish
 	}
-	st.At, st.RunID, st.Absent = time.Unix(0, m.Start.At).Add(st.Offset), m.Start.RunID, m.Start.Absent
+	st.At, st.RunID, st.Absent = m.Start.on(st.Offset), m.Start.RunID, m.Start.Absent
+	if away := time.Until(st.At); away.Abs() > mostAway {
+		when := "from now"
+		if away < 0 {
+			when = "ago"
+		}
+		return st, failed(0, "what listens at %s announced a start %v %s, want one within %v: is it shard 0, and was a clock set?", j.Name, short(away.Abs()), when, mostAway)
+	}
 	return st, nil
 }
 
@@ -210,14 +217,15 @@ func (j *joining) compare() (offset, uncertainty time.Duration, err error) {
 		switch {
 		case err != nil:
 			return 0, 0, err
-		case m.Answer == nil || m.Answer.T1 != t1.UnixNano() || m.Answer.T3 < m.Answer.T2:
+		case m.Answer == nil || m.Answer.T1 != t1.UnixNano():
 			return 0, 0, errRubbish
 		}
-		a := m.Answer
-		if trip -= time.Duration(a.T3 - a.T2); best < 0 || trip < best {
-			best = max(trip, 0)
-			// ((t1 - t2) + (t4 - t3)) / 2, where t4 is t1 and the whole trip.
-			offset = time.Duration(t1.UnixNano()-a.T2) + best/2
+		ahead, way, ok := m.Answer.compare(trip)
+		if !ok {
+			return 0, 0, errRubbish
+		}
+		if best < 0 || way < best {
+			best, offset = way, ahead
 		}
 	}
 	uncertainty = best/2 + time.Microsecond

@@ -52,6 +52,9 @@ const patience = time.Second
 // lead is how long before the start it is announced, so that each shard can make its sockets and its sandbox.
 const lead = 2 * time.Second
 
+// mostAway is the furthest from now that an announced start may be: a shard that believed any would wait for longer than its timeout.
+const mostAway = lead + grace
+
 // Meet waits for the other shards and returns what was agreed on. An error names the shard that it is about.
 func Meet(ctx context.Context, s Spec) (Start, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout+grace, errTimeout)

@@ -41,11 +41,27 @@ type clocks struct {
 	T3 int64 `json:"t3,omitempty"`
 }
 
+// compare tells from an exchange that took trip how much the asker's clock is ahead, and how much of trip was on the way. It is not ok if that
+// cannot be: readings before 1970, which might overflow too, or an answer that took longer than the trip.
+func (c *clocks) compare(trip time.Duration) (ahead, way time.Duration, ok bool) {
+	if c.T1 <= 0 || c.T2 <= 0 || c.T3 < c.T2 {
+		return 0, 0, false
+	}
+	if way = trip - time.Duration(c.T3-c.T2); way < 0 {
+		return 0, 0, false
+	}
+	// ((t1 - t2) + (t4 - t3)) / 2, where t4 is t1 and the whole trip.
+	return time.Duration(c.T1-c.T2) + way/2, way, true
+}
+
 type start struct {
 	At     int64  `json:"at"` // nanoseconds since 1970, on shard 0's clock
 	RunID  string `json:"run_id"`
 	Absent []int  `json:"absent,omitempty"`
 }
+
+// on is the start on a clock that is ahead of shard 0's.
+func (s *start) on(ahead time.Duration) time.Time { return time.Unix(0, s.At).Add(ahead) }
 
 // mostLine bounds a message. The list of absent shards is the longest.
 const mostLine = 128 << 10

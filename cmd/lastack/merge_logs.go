@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"lastack/bench/quantity"
+	"lastack/bench/shard"
 	"lastack/report"
 )
 
@@ -149,6 +150,10 @@ func (g *engineLog) begin(line []byte) []byte {
 		if g.record != nil {
 			g.pass(g.record) // its end is missing
 		}
+		if len(g.open) == shard.Most {
+			g.err = fmt.Errorf("line %d: the log has the records of more than %d processes at a time, which no load has", g.n, shard.Most)
+			break
+		}
 		g.as, g.record = ofRecord, &labelled{label: string(label), line: g.n}
 		g.open[g.record.label] = g.record
 	default:
@@ -237,11 +242,10 @@ func (g *engineLog) pass(r *labelled) {
 	}
 }
 
-// cutOff passes on a record that the log's end cuts off.
+// cutOff passes on the records that the log's end cuts off.
 func (g *engineLog) cutOff() {
 	for _, label := range slices.Sorted(maps.Keys(g.open)) {
 		g.pass(g.open[label])
-		return
 	}
 }
 

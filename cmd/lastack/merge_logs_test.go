@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing/iotest"
 
 	"lastack/bench/sandbox"
+	"lastack/bench/shard"
 )
 
 func TestEngineLog(t *testing.T) {
@@ -100,5 +102,16 @@ func TestWhere(t *testing.T) {
 	want := []beginning{{line: 2}, {line: 4}, {line: 6, label: "7:"}, {line: 8}, {line: 8}}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// The records that have begun and not ended are those of a load's processes. What claims to have more is refused before it takes time and memory.
+func TestEngineLogOfTooMany(t *testing.T) {
+	var log strings.Builder
+	for i := range shard.Most + 1 {
+		fmt.Fprintf(&log, "%d: {\n", i)
+	}
+	if _, err := io.ReadAll(newEngineLog(strings.NewReader(log.String()), true)); err == nil || !strings.Contains(err.Error(), "more than 10000 processes at a time") {
+		t.Error(err)
 	}
 }

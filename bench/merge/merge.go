@@ -23,6 +23,7 @@ import (
 // Merger takes records one after the other, so that only one needs to be in memory.
 type Merger struct {
 	parts    []part
+	from     map[int]string // by a shard's number, the record that it came from
 	latency  map[string]*record.LatencySum
 	groups   []group
 	timeline timeline
@@ -36,6 +37,16 @@ type part struct {
 	record.ShardResult
 	name  string
 	runID string
+	// among says that the record has more shards.
+	among bool
+}
+
+// String names it in a message.
+func (p *part) String() string {
+	if p.among {
+		return fmt.Sprintf("shard %d in %s", p.I, p.name)
+	}
+	return p.name
 }
 
 // Error lists what is wrong with the records.
@@ -71,7 +82,7 @@ func (m *Merger) Add(name string, r *record.Run) {
 	if !m.fits(parts) {
 		return
 	}
-	m.parts = append(m.parts, parts...)
+	m.take(parts)
 	if err := m.addLatency(r); err != nil {
 		problem("cannot be merged: %v", err)
 	}
@@ -91,7 +102,7 @@ func (m *Merger) Add(name string, r *record.Run) {
 func partsOf(name string, r *record.Run) (parts []part) {
 	if r.Shard == nil {
 		for i := range r.Shards {
-			parts = append(parts, part{r.Shards[i], name, r.RunID})
+			parts = append(parts, part{r.Shards[i], name, r.RunID, len(r.Shards) > 1})
 		}
 		return parts
 	}
@@ -117,7 +128,7 @@ func partsOf(name string, r *record.Run) (parts []part) {
 		g.Latency = summaries(g.Latency)
 		s.Groups = append(s.Groups, g)
 	}
-	return []part{{s, name, r.RunID}}
+	return []part{{s, name, r.RunID, false}}
 }
 
 // summaries are latencies without their histograms.
@@ -130,38 +141,55 @@ func summaries(all map[string]record.Latency) map[string]record.Latency {
 	return s
 }
 
-// fits checks new shards against those that there are.
+// fits checks new shards of one record against those that there are, and against each other.
 func (m *Merger) fits(parts []part) (ok bool) {
 	ok = true
 	problem := func(format string, args ...any) {
 		ok = false
 		m.problems = append(m.problems, fmt.Sprintf(format, args...))
 	}
+	first := &parts[0]
+	if len(m.parts) > 0 {
+		first = &m.parts[0]
+	}
+	if of := parts[0].runID; of != first.runID {
+		problem("%s is of another run (%s) than %s (%s)", parts[0].name, named(of), first.name, named(first.runID))
+		return false
+	}
+	inside := make(map[int]bool, len(parts))
 	for i := range parts {
 		p := &parts[i]
-		if p.N < 1 || p.I < 0 || p.I >= p.N {
-			problem("%s says that it is shard %d of %d, which there is not", p.name, p.I, p.N)
-			continue
-		}
-		if len(m.parts) == 0 {
-			continue
-		}
-		first := &m.parts[0]
+		from, there := m.from[p.I]
 		switch {
-		case p.runID != first.runID:
-			problem("%s is of another run (%s) than %s (%s)", p.name, named(p.runID), first.name, named(first.runID))
+		case p.N > shard.Most:
+			problem("%s says that it is one of %d shards: a run has at most %d", p, p.N, shard.Most)
+		case p.N < 1 || p.I < 0 || p.I >= p.N:
+			problem("%s says that it is shard %d of %d, which there is not", p, p.I, p.N)
 		case p.N != first.N:
-			problem("%s has %d shards, %s has %d", p.name, p.N, first.name, first.N)
+			problem("%s is one of %d shards, %s one of %d", p, p.N, first, first.N)
 		case p.PlanSHA256 != first.PlanSHA256:
-			problem("%s has another plan than %s: the load differs", p.name, first.name)
-		case p.runID == "" && apart(p, first):
-			problem("%s is of another run than %s: they were not under load at the same time", p.name, first.name)
+			problem("%s has another plan than %s: the load differs", p, first)
+		case p.runID == "" && len(m.parts) > 0 && apart(p, first):
+			problem("%s is of another run than %s: they were not under load at the same time", p, first)
+		case inside[p.I]:
+			problem("shard %d is there twice in %s", p.I, p.name)
+		case there:
+			problem("shard %d is there twice: %s and %s", p.I, from, p.name)
 		}
-		if at := slices.IndexFunc(m.parts, func(o part) bool { return o.I == p.I }); at >= 0 && ok {
-			problem("shard %d is there twice: %s and %s", p.I, m.parts[at].name, p.name)
-		}
+		inside[p.I] = true
 	}
 	return ok
+}
+
+// take keeps shards that fit.
+func (m *Merger) take(parts []part) {
+	if m.from == nil {
+		m.from = make(map[int]string)
+	}
+	for i := range parts {
+		m.from[parts[i].I] = parts[i].name
+	}
+	m.parts = append(m.parts, parts...)
 }
 
 func named(runID string) string { return cmp.Or(runID, "which has no name") }
@@ -202,10 +230,16 @@ func (m *Merger) Result(partial bool) (*record.Run, error) {
 
 // missing lists the shards that took part and are not there.
 func (m *Merger) missing() (missing []int) {
-	for i := range m.parts[0].N {
-		is := func(p part) bool { return p.I == i }
-		absent := func(p part) bool { return slices.Contains(p.Absent, i) }
-		if !slices.ContainsFunc(m.parts, is) && !slices.ContainsFunc(m.parts, absent) {
+	absent := make([]bool, m.parts[0].N)
+	for i := range m.parts {
+		for _, k := range m.parts[i].Absent {
+			if k >= 0 && k < len(absent) {
+				absent[k] = true
+			}
+		}
+	}
+	for i := range absent {
+		if _, ok := m.from[i]; !ok && !absent[i] {
 			missing = append(missing, i)
 		}
 	}

@@ -257,7 +257,38 @@ func TestProblems(t *testing.T) {
 		{"twice", func(all []*record.Run) []*record.Run { return append(all, all[2]) }, "shard 2 is there twice: 2.json and 4.json"},
 		{"another run", func(all []*record.Run) []*record.Run { all[1].RunID = "S"; return all }, "1.json is of another run (S) than 0.json (R)"},
 		{"another plan", func(all []*record.Run) []*record.Run { all[3].Shard.PlanSHA256 = "q"; return all }, "3.json has another plan than 0.json"},
-		{"another number", func(all []*record.Run) []*record.Run { all[2].Shard.N = 5; return all }, "2.json has 5 shards, 0.json has 4"},
+		{"another number", func(all []*record.Run) []*record.Run { all[2].Shard.N = 5; return all }, "2.json is one of 5 shards, 0.json one of 4"},
+		{"too many", func(all []*record.Run) []*record.Run {
+			all[0].Shard.N, all[1].Shard.N = 3_000_000_000, 3_000_000_000
+			return all[:2]
+		}, "0.json says that it is one of 3000000000 shards: a run has at most 10000"},
+		{"twice inside", func(all []*record.Run) []*record.Run {
+			r := merged(t, true, all[:3]...)
+			r.Shards[2].I = 0
+			return []*record.Run{r, all[3]}
+		}, "shard 0 is there twice in 0.json"},
+		{"another plan inside", func(all []*record.Run) []*record.Run {
+			r := merged(t, true, all[:3]...)
+			r.Shards[1].PlanSHA256 = "q"
+			return []*record.Run{r, all[3]}
+		}, "shard 1 in 0.json has another plan than shard 0 in 0.json"},
+		{"another number inside", func(all []*record.Run) []*record.Run {
+			r := merged(t, true, all[:3]...)
+			r.Shards[2].N = 5
+			return []*record.Run{all[3], r}
+		}, "shard 2 in 1.json is one of 5 shards, 0.json one of 4"},
+		{"merged, and of another run", func(all []*record.Run) []*record.Run {
+			r := merged(t, true, all[:3]...)
+			r.RunID = "S"
+			return []*record.Run{all[3], r}
+		}, "1.json is of another run (S) than 0.json (R)"},
+		{"merged, and twice", func(all []*record.Run) []*record.Run {
+			r := merged(t, true, all[:3]...)
+			return []*record.Run{r, r}
+		}, "shard 1 is there twice: 0.json and 1.json"},
+		{"in a merged one too", func(all []*record.Run) []*record.Run {
+			return []*record.Run{all[2], merged(t, true, all[:3]...)}
+		}, "shard 2 is there twice: 0.json and 1.json"},
 		{"no such shard", func(all []*record.Run) []*record.Run { all[2].Shard.I = 4; return all }, "2.json says that it is shard 4 of 4"},
 		{"no shard", func(all []*record.Run) []*record.Run { all[0].Shard = nil; return all }, "0.json is no shard"},
 		{"a drain", func(all []*record.Run) []*record.Run {
@@ -322,6 +353,32 @@ func TestRates(t *testing.T) {
 	}
 	if d := cmp.Diff(record.Rate{OpenedPerS: 250, CompletedPerS: 200, RequestsPerS: 100, TargetPerS: 300}, merged(t, false, shards...).Rate); d != "" {
 		t.Error(d)
+	}
+}
+
+// Those that were stopped are named, whichever is the first, in one sentence.
+func TestShorterLoad(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		loadS []float64
+		want  []string
+	}{
+		{"none", []float64{2, 1.95, 1.9}, nil},
+		{"the first", []float64{1.2, 2, 2.001}, []string{"shard 0 was under load for 1.2 s, the others for 2 s"}},
+		{"the last", []float64{2, 2, 1.2}, []string{"shard 2 was under load for 1.2 s, the others for 2 s"}},
+		{"most", []float64{600, 61.234, 1.2, 0.1, 0.25}, []string{"shards 1 to 4 were under load for 0.1 to 61.2 s, the others for 600 s"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			shards, _ := made(t, rand.New(rand.NewPCG(10, 10)), len(tc.loadS))
+			for i, r := range shards {
+				r.LoadS, r.Warnings = tc.loadS[i], nil
+			}
+			if d := cmp.Diff(append([]string{}, tc.want...), merged(t, false, shards...).Warnings); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 

@@ -2,8 +2,8 @@ package merge
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 
@@ -99,8 +99,11 @@ func (m *Merger) plan() record.Plan {
 }
 
 // rounded takes away what a division by the number of shards and the sum of the parts leave behind.
-func rounded(v float64) float64 {
-	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 12, 64), 64)
+func rounded(v float64) float64 { return round(v, 12) }
+
+// round leaves so many digits that count.
+func round(v float64, digits int) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64)
 	if err != nil {
 		return v
 	}
@@ -262,11 +265,7 @@ func (m *Merger) warn(r *record.Run) {
 		}
 		r.Warnings = append(r.Warnings, w)
 	}
-	for i := range m.parts {
-		if math.Abs(m.parts[i].LoadS-m.parts[0].LoadS) > 0.1*m.parts[0].LoadS {
-			r.Warnings = append(r.Warnings, shard.Names([]int{m.parts[i].I})+" was under load for another time than the others")
-		}
-	}
+	r.Warnings = append(r.Warnings, m.shorter(r.LoadS)...)
 	r.Warnings = append(r.Warnings, m.builds()...)
 	if m.timeline.axis.coarse > 0 {
 		r.Warnings = append(r.Warnings, "timeline: its intervals are longer than those of the shards, as they would take too much memory")
@@ -275,3 +274,29 @@ func (m *Merger) warn(r *record.Run) {
 		r.Warnings = append(r.Warnings, "timeline: some shards were in one network namespace and saw each other's sockets, so that the timeline has no states")
 	}
 }
+
+// shorter says which shards were under load for less time than the others, of which the last was for longest seconds.
+func (m *Merger) shorter(longest float64) []string {
+	var who []int
+	from, to := longest, 0.0
+	for i := range m.parts {
+		if s := m.parts[i].LoadS; s < 0.9*longest {
+			who = append(who, m.parts[i].I)
+			from, to = min(from, s), max(to, s)
+		}
+	}
+	if len(who) == 0 {
+		return nil
+	}
+	was, times := "was", seconds(from)
+	if len(who) > 1 {
+		was = "were"
+	}
+	if seconds(to) != times {
+		times += " to " + seconds(to)
+	}
+	return []string{fmt.Sprintf("%s %s under load for %s s, the others for %s s", shard.Names(who), was, times, seconds(longest))}
+}
+
+// seconds has three digits that count.
+func seconds(s float64) string { return strconv.FormatFloat(round(s, 3), 'f', -1, 64) }

@@ -69,7 +69,11 @@ func connections(run *record.Run) *section {
 		ended = ", " + n(c.Completed) + " completed (" + quantity.Share(float64(c.Completed), float64(c.Attempted)) + ")" +
 			given(c.Failed > 0, ", "+n(c.Failed)+" failed") + given(c.Unfinished > 0, ", "+n(c.Unfinished)+" unfinished")
 	}
-	s.Lead = n(c.Attempted) + " attempted" + ended + given(c.PeakOpen > 0, "; most at once "+n(c.PeakOpen)) +
+	peak := given(c.PeakOpen > 0, "most at once "+n(c.PeakOpen))
+	if len(run.Shards) > 1 && c.PeakOpen > 0 { // the sum of their peaks, each at its own moment
+		peak = "at most " + n(c.PeakOpen) + " at once"
+	}
+	s.Lead = join("; ", n(c.Attempted)+" attempted"+ended, peak) +
 		given(c.Capped > 0, "; "+number(c.Capped, "arrival", "arrivals")+" waited at the cap")
 	t := s.table(levelIf(c.Failed > 0 || c.Unfinished > 0), "", "", "", "~")
 	if c.Scheduled > 0 {
@@ -79,7 +83,7 @@ func connections(run *record.Run) *section {
 	}
 	t.row("attempted", count(c.Attempted))
 	t.outcomes(r, run.Timeline, run.Plan.Groups)
-	s.note(join(";  ", "opened "+n(c.Opened), given(c.Requests > 0, "exchanges completed "+n(c.Requests)), given(c.PeakOpen > 0, "most at once "+n(c.PeakOpen)),
+	s.note(join(";  ", "opened "+n(c.Opened), given(c.Requests > 0, "exchanges completed "+n(c.Requests)), peak,
 		given(c.Capped > 0, "arrivals that waited at the cap "+n(c.Capped))))
 	s.replies(r)
 	s.unaccounted(r)

@@ -88,7 +88,7 @@ func holderWords(holder string) string {
 
 func timeWaitSeen(run *record.Run) string {
 	tw := &run.TimeWait
-	peak := func(n int) string { return " (peak " + quantity.Count(int64(n)) + ")" }
+	peak := func(n int) string { return " (" + peakWords(run, n) + ")" }
 	var seen []string
 	for _, side := range keys(tw.PeakBySide) {
 		if n := tw.PeakBySide[side]; n > 0 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
 )
@@ -23,6 +24,21 @@ func shardsWords(r *record.Run) string {
 		of = fmt.Sprintf("these %d", n)
 	}
 	return fmt.Sprintf("%d of %d, on %s: counts are of %s", len(r.Shards), r.Shards[0].N, number(len(hosts), "host", "hosts"), of)
+}
+
+// summed reports whether peaks of the kernel's sockets are sums: a merged run adds up those of its network namespaces.
+func summed(r *record.Run) bool {
+	for i := range r.Shards {
+		if r.Shards[i].Kernel() != r.Shards[0].Kernel() {
+			return true
+		}
+	}
+	return false
+}
+
+// peakWords is a peak of the kernel's sockets. A sum of peaks is an upper bound.
+func peakWords(r *record.Run, n int) string {
+	return "peak " + given(summed(r), "at most ") + quantity.Count(int64(n))
 }
 
 // shards is a merged run's table of its parts.

@@ -191,9 +191,12 @@ func states(run *record.Run) *section {
 		s.Lead = "no socket of the load was seen in any sample"
 		return s
 	}
+	if summed(run) {
+		s.say(document.First, "peaks are upper bounds: each adds up those of several network namespaces, which need not have been at one moment")
+	}
 	s.note(join("; ", given(st.Source != "", "by "+censusWords(st.Source)), "- means in no sample: states shorter than the interval are seen by chance"))
-	s.note(given(tw.FinWait2MiniPeak > 0, "of FIN_WAIT_2, minisockets (closed, waiting for the peer's FIN under tcp_fin_timeout): peak "+quantity.Count(int64(tw.FinWait2MiniPeak))))
-	s.note(given(tw.OrphanPeak > 0, "orphans (closed by their process, not yet done): peak "+quantity.Count(int64(tw.OrphanPeak))))
+	s.note(given(tw.FinWait2MiniPeak > 0, "of FIN_WAIT_2, minisockets (closed, waiting for the peer's FIN under tcp_fin_timeout): "+peakWords(run, tw.FinWait2MiniPeak)))
+	s.note(given(tw.OrphanPeak > 0, "orphans (closed by their process, not yet done): "+peakWords(run, tw.OrphanPeak)))
 	return s
 }
 
@@ -212,7 +215,7 @@ func timeWait(run *record.Run) *section {
 	s := begin(document.First, "TIME_WAIT", "none: no socket entered it")
 	entered := tw.Entered + tw.EnteredShort
 	if tw.NotRead != "" {
-		s.Lead = fmt.Sprintf("peak %s; how many entered it is not read: %s", quantity.Count(int64(tw.Peak)), tw.NotRead)
+		s.Lead = fmt.Sprintf("%s; how many entered it is not read: %s", peakWords(run, tw.Peak), tw.NotRead)
 		return s
 	}
 	if tw.Peak == 0 && entered == 0 && tw.Overflow == 0 && tw.ReusedByConnect == 0 && (tw.Flush == nil || tw.Flush.Before == 0) {
@@ -236,7 +239,7 @@ func timeWait(run *record.Run) *section {
 		t.row("simultaneous", count(*n), txt(quantity.Share(float64(*n), float64(entered+tw.Overflow-*n))+" of the connections: the FINs crossed, and both ends entered it"))
 	}
 	held, used := timeWaitPeak(run)
-	add(int64(tw.Peak), join(", ", "peak "+quantity.Count(int64(tw.Peak)), used), "peak", held)
+	add(int64(tw.Peak), join(", ", peakWords(run, tw.Peak), used), "peak", held)
 	add(tw.ReusedByConnect, quantity.Count(tw.ReusedByConnect)+" reused by connect", "reused by connect", "ports taken over before TIME_WAIT was over (tcp_tw_reuse)")
 	add(tw.EndedEarly, "", "ended early", "reopened by a SYN from the same port, or reset: no counter has these")
 	add(tw.Overflow, quantity.Count(tw.Overflow)+" closed without it: the buckets were full", "overflow", "closed without TIME_WAIT: the buckets were full")
@@ -279,7 +282,7 @@ func timeWaitPeak(run *record.Run) (note, used string) {
 			most = max(most, n)
 		}
 	}
-	note = strings.Join(parts, ", ")
+	note = join(": ", given(summed(run), "at most"), strings.Join(parts, ", "))
 	if tw.MaxBuckets <= 0 {
 		return note, ""
 	}

@@ -192,7 +192,7 @@ func states(run *record.Run) *section {
 		return s
 	}
 	if summed(run) {
-		s.say(document.First, "peaks are upper bounds: each adds up those of several network namespaces, which need not have been at one moment")
+		s.say(document.First, "peaks are upper bounds: sums over network namespaces, each at its own moment")
 	}
 	s.note(join("; ", given(st.Source != "", "by "+censusWords(st.Source)), "- means in no sample: states shorter than the interval are seen by chance"))
 	s.note(given(tw.FinWait2MiniPeak > 0, "of FIN_WAIT_2, minisockets (closed, waiting for the peer's FIN under tcp_fin_timeout): "+peakWords(run, tw.FinWait2MiniPeak)))

@@ -51,17 +51,15 @@ func insert(b []byte, histograms []string) ([]byte, bool) {
 	return nil, false
 }
 
-// base64Letters has the bytes of base64, which an encoder of JSON leaves as they are.
-var base64Letters = func() (is [256]bool) {
-	for c := range 128 {
-		is[c] = c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '+' || c == '/' || c == '='
-	}
-	return is
-}()
+// base64Letters has a bit for each byte of base64, which an encoder of JSON leaves as they are.
+var base64Letters = [256 / 64]uint64{
+	1<<'+' | 1<<'/' | (1<<10-1)<<'0' | 1<<'=',
+	(1<<26-1)<<('A'-64) | (1<<26-1)<<('a'-64),
+}
 
 func isBase64(s string) bool {
 	for i := range len(s) {
-		if !base64Letters[s[i]] {
+		if base64Letters[s[i]/64]>>(s[i]%64)&1 == 0 {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,5 +30,18 @@ func TestMarshalHistograms(t *testing.T) {
 				t.Errorf("%s, indented by %q: %v %s", name, indent, err, d)
 			}
 		}
+	}
+}
+
+func TestIsBase64(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		want := c < 0x80 && strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=", rune(c))
+		if got := isBase64(string([]byte{byte(c)})); got != want {
+			t.Errorf("%#x: %v, want %v", c, got, want)
+		}
+	}
+	if isBase64("") {
+		t.Error("nothing is a histogram")
 	}
 }

@@ -13,9 +13,14 @@ import (
 type decoder struct {
 	raw, payload []byte
 	inflater     inflater
+	steps        steps
 }
 
-var decoders = sync.Pool{New: func() any { return new(decoder) }}
+var decoders = sync.Pool{New: func() any {
+	d := new(decoder)
+	d.steps.make()
+	return d
+}}
 
 // The header of an encoding, and that of the histogram in it (HdrHistogram's EncodableHistogram, version 2). The bits of cookieFlags vary.
 const (

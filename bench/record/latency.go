@@ -91,8 +91,12 @@ func (l Latency) check(h histogram) error {
 	if err := checkGeometry(h); err != nil {
 		return err
 	}
-	if h.TotalCount() != l.Count {
-		return fmt.Errorf("the latency histogram is damaged: it holds %d values, its summary says %d", h.TotalCount(), l.Count)
+	return l.checkCount(h.TotalCount())
+}
+
+func (l *Latency) checkCount(n int64) error {
+	if n != l.Count {
+		return fmt.Errorf("the latency histogram is damaged: it holds %d values, its summary says %d", n, l.Count)
 	}
 	return nil
 }

@@ -57,11 +57,11 @@ func (s *LatencySum) Add(l *Latency) error {
 	d := decoders.Get().(*decoder)
 	defer decoders.Put(d)
 	if counts, ok := d.decode(l.Hdr); ok {
-		n, total, ok := s.addCounts(counts, 1)
+		n, total, ok := s.addCounts(counts, 1, &d.steps)
 		if ok && total == l.Count {
 			return nil
 		}
-		s.addCounts(counts[:n], -1)
+		s.addCounts(counts[:n], -1, &d.steps)
 	}
 	// The library takes what is encoded in another way, or says what is wrong. The packed form takes memory by its values, and not by the
 	// range that it claims.
@@ -69,7 +69,18 @@ func (s *LatencySum) Add(l *Latency) error {
 	if err != nil {
 		return fmt.Errorf("the latency histogram is damaged: %w", err)
 	}
-	if err := l.check(h); err != nil {
+	if err := checkGeometry(h); err != nil {
+		return err
+	}
+	// Its total is not the sum of the counts if that is more than it can be.
+	total := int64(0)
+	for _, n := range h.ForEachBucket {
+		if n > math.MaxInt64-total {
+			return errors.New("the latency histogram is damaged: it holds more values than there can be")
+		}
+		total += n
+	}
+	if err := l.checkCount(total); err != nil {
 		return err
 	}
 	for ns, n := range h.ForEachBucket {
@@ -105,10 +116,10 @@ func (s *LatencySum) page(bucket int) *[pageBuckets]uint32 {
 
 // addCounts adds encoded buckets, sign times: the count of each, or, as a negative number, how many have none. It returns how many bytes it
 // has added, the sum of their counts, and whether that was all.
-func (s *LatencySum) addCounts(b []byte, sign int64) (n int, total int64, ok bool) {
+func (s *LatencySum) addCounts(b []byte, sign int64, steps *steps) (n int, total int64, ok bool) {
 	for at := int64(0); n < len(b); {
 		if sign > 0 {
-			length, next, added := s.addShort(b[n:], at)
+			length, next, added := s.addShort(b[n:], at, steps)
 			n, at, total = n+length, next, total+added
 			if n == len(b) {
 				break
@@ -141,11 +152,11 @@ func (s *LatencySum) addCounts(b []byte, sign int64) (n int, total int64, ok boo
 }
 
 // addShort adds encoded buckets from the bucket at on, as long as they have one or two bytes and their sums 32 bits: all but a few. It returns how
-// many bytes that were, the bucket that follows, and the sum of the counts.
-func (s *LatencySum) addShort(b []byte, at int64) (n int, next, total int64) {
+// many bytes it added, the bucket that follows, and the sum of the counts.
+func (s *LatencySum) addShort(b []byte, at int64, steps *steps) (n int, next, total int64) {
 	for at < numBuckets && len(b)-n >= wordSize {
 		first := at &^ (pageBuckets - 1)
-		length, i, added := addToPage(s.page(int(at)), b[n:], uint64(at-first))
+		length, i, added := addToPage(s.page(int(at)), b[n:], uint64(at-first), steps)
 		n, at, total = n+length, first+int64(i), total+added
 		if i < pageBuckets {
 			break
@@ -157,7 +168,7 @@ func (s *LatencySum) addShort(b []byte, at int64) (n int, next, total int64) {
 
 // addToPage is addShort within a page, from its bucket i on. Lengths and signs come in no order that a CPU could predict, so nothing branches on them;
 // and it reads eight bytes at a time, so that a number does not wait until the length of the last one is known.
-func addToPage(page *[pageBuckets]uint32, b []byte, i uint64) (n int, next uint64, total int64) {
+func addToPage(page *[pageBuckets]uint32, b []byte, i uint64, steps *steps) (n int, next uint64, total int64) {
 	const every, exceptLast = 0x8080808080808080, 0x0080808080808080 // the bit that says that a number goes on
 	for len(b)-n >= wordSize {
 		w := binary.LittleEndian.Uint64(b[n:])
@@ -207,16 +218,17 @@ func addToPage(page *[pageBuckets]uint32, b []byte, i uint64) (n int, next uint6
 const wordSize = 8
 
 // steps has, for each number of one byte, its count<<32 and the buckets to the next.
-var steps = func() (all [128]uint64) {
-	for u := range all {
+type steps [128]uint64
+
+func (s *steps) make() {
+	for u := range s {
 		if v := unzigzag(uint32(u)); v < 0 {
-			all[u] = uint64(-v)
+			s[u] = uint64(-v)
 		} else {
-			all[u] = uint64(v)<<32 | 1
+			s[u] = uint64(v)<<32 | 1
 		}
 	}
-	return all
-}()
+}
 
 func unzigzag(u uint32) int32 { return int32(u>>1) ^ -int32(u&1) }
 

@@ -111,13 +111,14 @@ func FuzzLatencySum(f *testing.F) {
 	})
 }
 
-// Runs of empty buckets that together are longer than a number can be are refused.
-func TestLatencySumOverflow(t *testing.T) {
-	l, err := NewLatency(func() *hdr.Histogram {
-		h := NewHistogram()
-		_ = h.RecordValue(1)
-		return h
-	}())
+// encoded is a histogram whose buckets are encoded as given.
+func encoded(t *testing.T, counts []byte) string {
+	t.Helper()
+	h := NewHistogram()
+	if err := h.RecordValue(1); err != nil {
+		t.Fatal(err)
+	}
+	l, err := NewLatency(h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestLatencySumOverflow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := zlib.NewReader(bytes.NewReader(outer[8:]))
+	r, err := zlib.NewReader(bytes.NewReader(outer[outerHeader:]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,24 +134,70 @@ func TestLatencySumOverflow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const header = 40
+	inner = append(inner[:innerHeader], counts...)
+	binary.BigEndian.PutUint32(inner[4:], uint32(len(counts)))
+	var packed bytes.Buffer
+	packed.Write(outer[:outerHeader])
+	w := zlib.NewWriter(&packed)
+	if _, err := w.Write(inner); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	binary.BigEndian.PutUint32(packed.Bytes()[4:], uint32(packed.Len()-outerHeader))
+	return base64.StdEncoding.EncodeToString(packed.Bytes())
+}
+
+// Runs of empty buckets that together are longer than a number can be are refused.
+func TestLatencySumOverflow(t *testing.T) {
+	t.Parallel()
 	for _, end := range []string{"\x02\x02", "\xff\x01", "\x02"} {
-		payload := append(bytes.Repeat([]byte("\xff\xff\xff\xff\xff\xff\xff\x7f"), 256), end...)
-		hostile := append(slices.Clone(inner[:header]), payload...)
-		binary.BigEndian.PutUint32(hostile[4:], uint32(len(payload)))
-		var packed bytes.Buffer
-		packed.Write(outer[:8])
-		w := zlib.NewWriter(&packed)
-		if _, err := w.Write(hostile); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		binary.BigEndian.PutUint32(packed.Bytes()[4:], uint32(packed.Len()-8))
+		counts := append(bytes.Repeat([]byte("\xff\xff\xff\xff\xff\xff\xff\x7f"), 256), end...)
 		var s LatencySum
-		if err := s.Add(&Latency{Hdr: base64.StdEncoding.EncodeToString(packed.Bytes()), Count: 1}); err == nil {
+		if err := s.Add(&Latency{Hdr: encoded(t, counts), Count: 1}); err == nil {
 			t.Errorf("%q was added", end)
+		}
+	}
+}
+
+// Buckets that have more values than a number can be are refused, and none of them is added.
+func TestLatencySumSaturated(t *testing.T) {
+	t.Parallel()
+	most := appendCount(nil, math.MaxInt64)
+	for name, counts := range map[string][]byte{
+		"two of the most":     append(slices.Clone(most), most...),
+		"the most, and one":   append(slices.Clone(most), 2),
+		"one before the most": append([]byte{2}, most...),
+		"three":               append(append(slices.Clone(most), most...), 4),
+	} {
+		var s LatencySum
+		err := s.Add(&Latency{Hdr: encoded(t, counts), Count: math.MaxInt64})
+		if err == nil || s.Count() != 0 || s.SumNs() != 0 {
+			t.Errorf("%s: %v, count %d, sum %g", name, err, s.Count(), s.SumNs())
+		}
+	}
+}
+
+// The largest counts are encoded as the library does it, and come back.
+func TestLatencySumLargeCounts(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int64{1<<55 - 1, 1 << 55, 1<<62 - 1, 1 << 62, 1<<62 + 1<<61 + 3, math.MaxInt64} {
+		h := NewHistogram()
+		if err := h.RecordValues(1000, n); err != nil {
+			t.Fatal(err)
+		}
+		want, err := NewLatency(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s LatencySum
+		if err := s.Add(&want); err != nil {
+			t.Fatalf("%d: %v", n, err)
+		}
+		got, err := s.Latency()
+		if d := cmp.Diff(want.Hdr, got.Hdr); d != "" || err != nil || got.Count != n {
+			t.Errorf("%d: count %d, %v %s", n, got.Count, err, d)
 		}
 	}
 }

@@ -254,7 +254,7 @@ func TestCannotBePrinted(t *testing.T) {
 		t.Run(command, func(t *testing.T) {
 			script := "lastack " + command + " >/dev/full"
 			if strings.HasPrefix(command, "serve") {
-				script += " & sleep 0.3; kill $!; wait $!"
+				script += " 2>said & i=0; until grep -q listening said || test $((i += 1)) = 1000; do sleep 0.02; done; kill $!; wait $!; code=$?; cat said >&2; exit $code"
 			}
 			e := runIn(t, t.TempDir(), "sh", "-c", script)
 			if e.code != exitError || !strings.Contains(e.stderr, "lastack: the ") || !strings.Contains(e.stderr, "no space left on device") {

@@ -13,6 +13,9 @@ type axis struct {
 	coarse int
 }
 
+// coarsest leaves the last end only: 0 has all factors.
+const coarsest = 62
+
 // with is the axis of a further record, whose intervals end at these instants.
 func (a axis) with(own []int64) axis {
 	switch {
@@ -32,7 +35,7 @@ func (a axis) with(own []int64) axis {
 
 // coarser is the axis with about half of the intervals.
 func (a axis) coarser() axis {
-	for n := len(a.ends); n > 1 && len(a.ends) == n; {
+	for n := len(a.ends); n > 1 && len(a.ends) == n && a.coarse < coarsest; {
 		a.coarse++
 		a = a.thinned()
 	}
@@ -45,7 +48,7 @@ func (a axis) thinned() axis {
 	i := -1
 	a.ends = slices.DeleteFunc(a.ends, func(at int64) bool {
 		i++
-		return i < last && at&(1<<a.coarse-1) != 0
+		return i < last && (a.coarse == coarsest || at&(1<<a.coarse-1) != 0)
 	})
 	return a
 }

@@ -50,8 +50,45 @@ func TestAxis(t *testing.T) {
 	if d := cmp.Diff(ends(2e9, 4e9, 6e9, 7e9), a.with(ends(1e9, 2e9, 3e9, 4e9, 5e9, 6e9, 7e9)).ends); d != "" {
 		t.Error(d)
 	}
+	// One at 0 has all factors of 2.
+	if a := (axis{}).with(ends(0, 1e9)).coarser(); len(a.ends) != 1 || a.ends[0] != 1e9 {
+		t.Error(a)
+	}
 	if a.at(1) != 2e9 || a.at(2e9) != 2e9 || a.at(4e9+1) != 5e9 || a.at(9e9) != 5e9 {
 		t.Error(a.at(1), a.at(2e9), a.at(4e9+1), a.at(9e9))
+	}
+}
+
+// A record cannot have more rows in one interval than any run makes: they would take memory that no coarser axis gives back.
+func TestManyRowsAtOnce(t *testing.T) {
+	t.Parallel()
+	shards, _ := made(t, rand.New(rand.NewPCG(17, 17)), 2)
+	rows := shards[0].Timeline[:0:0]
+	var completed int64
+	for i := range 1000 {
+		rows = append(rows, record.Interval{TS: 0.001, Phase: record.Phases()[i%2], Completed: 1, Lifecycle: shards[0].Timeline[0].Lifecycle})
+		completed++
+	}
+	shards[0].Timeline = rows
+	m := Merger{timeline: timeline{most: 1}}
+	for i, r := range shards {
+		m.Add(fmt.Sprint(i), again(t, r))
+		if n := len(m.timeline.rows); n > mostInOne {
+			t.Errorf("%d rows", n)
+		}
+	}
+	r, err := m.Result(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.Timeline {
+		completed -= r.Timeline[i].Completed
+	}
+	for i := range shards[1].Timeline {
+		completed += shards[1].Timeline[i].Completed
+	}
+	if completed != 0 {
+		t.Errorf("%d more completed than in the rows", completed)
 	}
 }
 

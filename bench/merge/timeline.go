@@ -93,12 +93,8 @@ func (t *timeline) put(spans []span) error {
 	for i := range spans {
 		s := &spans[i]
 		at := t.axis.at(s.at)
-		s.passed, s.at = at != s.at, at
-	}
-	for i := range spans {
-		s := &spans[i]
-		if s.passed {
-			s.nth, s.of = 1, 1
+		if s.passed = at != s.at; s.passed {
+			s.slot = slot{at, 1, 1}
 		}
 		t.row(s.slot)
 	}
@@ -139,6 +135,9 @@ func (t *timeline) pages() (n int) {
 	return n
 }
 
+// mostInOne is more rows than a run has in an interval: one for each of its phases.
+const mostInOne = 8
+
 // spansOf finds the places of a record's rows. A merged record's stay apart, as they were.
 func spansOf(rows []record.Interval, every float64, merged bool) []span {
 	spans := make([]span, 0, len(rows))
@@ -156,7 +155,7 @@ func spansOf(rows []record.Interval, every float64, merged bool) []span {
 		at := int64(math.Round(min(max(rows[i].TS, -longest), longest)/every)) * int64(math.Round(every*1e9))
 		if first == len(spans) || spans[first].at != at {
 			number()
-		} else if last := &spans[len(spans)-1]; !merged && last.rows[0].Phase == rows[i].Phase {
+		} else if last := &spans[len(spans)-1]; !merged && last.rows[0].Phase == rows[i].Phase || len(spans)-first == mostInOne {
 			last.rows = rows[i-len(last.rows) : i+1]
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 // histogram is added to it without making one.
 type LatencySum struct {
 	pages []*[pageBuckets]uint32
+	used  int // of the pages
 	// over has what does not fit into them, in units of 2^32.
 	over  map[int]int64
 	count int64
@@ -110,6 +111,7 @@ func (s *LatencySum) page(bucket int) *[pageBuckets]uint32 {
 	p := &s.pages[uint(bucket)/pageBuckets]
 	if *p == nil {
 		*p = new([pageBuckets]uint32)
+		s.used++
 	}
 	return *p
 }
@@ -280,14 +282,7 @@ func (s *LatencySum) AddSum(other *LatencySum) {
 }
 
 // Pages is how much memory the sum takes, in units of 1 KB.
-func (s *LatencySum) Pages() (n int) {
-	for _, p := range s.pages {
-		if p != nil {
-			n++
-		}
-	}
-	return n
-}
+func (s *LatencySum) Pages() int { return s.used }
 
 // Count is how many values there are.
 func (s *LatencySum) Count() int64 { return s.count }
